@@ -1,0 +1,122 @@
+"""What goes into the engine and what comes out: plain values, no torch.
+
+A `Job` is one prompt of token ids; `Engine.submit` answers a `Ticket` at once, whose future resolves to a `Result`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from typing import Protocol
+
+
+class Priority(IntEnum):
+    """Lower runs first; a running job gives way to a lower one at the next chunk or token."""
+
+    COMPLETION = 0
+    INSTRUCTION = 1
+    IDLE = 2
+
+
+class Finish(Enum):
+    STOP = "stop"  # a stop id was sampled, or `on_token` asked for the end
+    LENGTH = "length"  # max_new_tokens, or the model's last position, was reached
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"  # a newer job for the same key arrived
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """temperature 0 is greedy; otherwise top-p (nucleus) sampling, reproducible when `seed` is given."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+
+
+def never(candidate: int, token: int) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """One prompt for the model.
+
+    key: the slot (a document); a newer job of the same key and priority supersedes an older one.
+    ids: the prompt, at least one token.
+    max_new_tokens: 0 only prefills the slot.
+    stop_ids: sampling one of these ends a candidate; it is not part of the answer.
+    on_token(candidate, token): called on the worker thread for each new token (never for a stop id); True ends that
+        candidate after this token. Must be quick.
+    allowed(candidate_ids): called on the worker thread with the ids generated so far; the ids that may follow, or None
+        when all may (token healing). Once None it is not asked again for that candidate.
+    """
+
+    key: Hashable
+    ids: Sequence[int]
+    max_new_tokens: int
+    stop_ids: frozenset[int] = frozenset()
+    sampling: Sampling = Sampling()
+    candidates: int = 1
+    priority: Priority = Priority.COMPLETION
+    on_token: Callable[[int, int], bool] = never
+    allowed: Callable[[Sequence[int]], Sequence[int] | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a job came to. Also when it was cut short: cancelling is the normal case, not an error.
+
+    prompt_tokens = cached_tokens (found in the slot) + computed_tokens (prefilled), unless cut short while prefilling.
+    """
+
+    candidates: tuple[tuple[int, ...], ...]
+    finish: tuple[Finish, ...]
+    prompt_tokens: int
+    cached_tokens: int
+    computed_tokens: int
+    generated_tokens: int
+    queue_ms: float
+    prefill_ms: float
+    decode_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A submitted job. `cancel()` is thread-safe and stops it before its next token; the future still gets a Result."""
+
+    future: Future[Result]
+    cancel: Callable[[], None] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What `assist` and the status line need to know of a loaded model."""
+
+    name: str
+    architecture: str
+    device: str  # "cpu" or "cuda:0"
+    kernel: str  # the linear kernel chosen, e.g. "int4pack-bf16"
+    context_length: int  # positions, prompt and answer together
+    vocab_size: int
+    kv_bytes_per_token: int
+    weight_bytes: int
+
+
+class Engine(Protocol):
+    """The engine as `assist` sees it, so that a scripted one can stand in."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def submit(self, job: Job) -> Ticket: ...
+
+    def release(self, key: Hashable) -> None:
+        """Forget the slot of a closed document."""
+        ...
+
+    def close(self) -> None:
+        """Stop the worker; running jobs end as cancelled."""
+        ...
