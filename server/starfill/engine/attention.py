@@ -1,0 +1,38 @@
+"""Causal attention over a KV cache whose result for a position doesn't depend on how it was computed.
+
+Keys are taken in blocks of 128 at fixed positions, and each block is one matrix product; the blocks' results are added
+up in order. So position 700 gets the same bits whether it was prefilled with 500 others or decoded alone, which
+`scaled_dot_product_attention` doesn't give (its blocking follows the shapes). Here it costs no time: see
+benchmarks/LOG.md.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from starfill.engine.kv_cache import BLOCK
+
+
+def causal_mask(start: int, tokens: int, device: torch.device) -> torch.Tensor:
+    """bool [T, 1, keys], True where a query at position start + t must not look; keys fills whole blocks."""
+    keys = -(-(start + tokens) // BLOCK) * BLOCK
+    position = torch.arange(start, start + tokens, device=device)
+    return (torch.arange(keys, device=device)[None, :] > position[:, None])[:, None, :]
+
+
+def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor, scale: float) -> torch.Tensor:
+    """q [T, kv_heads * group, D], k and v [kv_heads, keys, D], mask [T, 1, keys] -> [T, kv_heads * group * D].
+
+    All in one float dtype. Query head h looks at key head h // group.
+    """
+    tokens, heads, dim = q.shape
+    kv_heads, keys, _ = k.shape
+    blocks, group = keys // BLOCK, heads // kv_heads
+    rows = tokens * group
+    q = q.view(tokens, kv_heads, group, dim).transpose(0, 1).reshape(kv_heads, 1, rows, dim)
+    scores = q.expand(kv_heads, blocks, rows, dim) @ k.view(kv_heads, blocks, BLOCK, dim).transpose(2, 3)
+    scores = scores.mul_(scale).transpose(1, 2).reshape(kv_heads, tokens, group, keys)
+    weights = scores.masked_fill_(mask, float("-inf")).softmax(-1)
+    weights = weights.view(kv_heads, rows, blocks, BLOCK).transpose(1, 2)
+    summed = (weights @ v.view(kv_heads, blocks, BLOCK, dim)).sum(1)
+    return summed.view(kv_heads, tokens, group, dim).transpose(0, 1).reshape(tokens, heads * dim)

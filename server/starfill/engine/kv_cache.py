@@ -1,0 +1,79 @@
+"""The keys and values of one sequence, for all layers: storage plus a length."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+BLOCK = 128  # positions; attention works on whole blocks, see attention.py
+
+
+@dataclass(frozen=True, slots=True)
+class KVShape:
+    """What a model keeps per position."""
+
+    layers: int
+    kv_heads: int
+    head_dim: int
+    dtype: torch.dtype
+    device: torch.device
+
+    @property
+    def bytes_per_token(self) -> int:
+        return 2 * self.layers * self.kv_heads * self.head_dim * self.dtype.itemsize
+
+
+class KVCache:
+    """Positions 0..length are valid. Storage [layers, 2, kv_heads, capacity, head_dim] grows in whole blocks.
+
+    Storage beyond `length` is finite (zeros, or values trimmed away), so that masked positions add exact zeros.
+    """
+
+    def __init__(self, shape: KVShape) -> None:
+        self.shape = shape
+        self.length = 0
+        self._storage = self._allocate(0)
+
+    def _allocate(self, capacity: int) -> torch.Tensor:
+        s = self.shape
+        return torch.zeros(s.layers, 2, s.kv_heads, capacity, s.head_dim, dtype=s.dtype, device=s.device)
+
+    @property
+    def capacity(self) -> int:
+        return self._storage.shape[3]
+
+    @property
+    def nbytes(self) -> int:
+        return self._storage.nbytes
+
+    def reserve(self, tokens: int) -> None:
+        """Make room for `tokens` more, by half as much again at least, so that growing stays cheap."""
+        needed = self.length + tokens
+        if needed <= self.capacity:
+            return
+        blocks = -(-max(needed, self.capacity * 3 // 2) // BLOCK)
+        grown = self._allocate(blocks * BLOCK)
+        grown[:, :, :, : self.length] = self._storage[:, :, :, : self.length]
+        self._storage = grown
+
+    def write(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Put keys, values [kv_heads, T, head_dim] at positions length.. of one layer (room must be reserved).
+
+        Returns that layer's keys and values up to the end of the last block in use, [kv_heads, blocks * BLOCK,
+        head_dim]. The positions count only after `advance`, so an error in between leaves the cache as it was.
+        """
+        end = self.length + keys.shape[1]
+        used = -(-end // BLOCK) * BLOCK
+        storage = self._storage[layer]
+        storage[0, :, self.length : end] = keys
+        storage[1, :, self.length : end] = values
+        return storage[0, :, :used], storage[1, :, :used]
+
+    def advance(self, tokens: int) -> None:
+        self.length += tokens
+
+    def trim(self, length: int) -> None:
+        """Forget all positions from `length` on."""
+        assert 0 <= length <= self.length
+        self.length = length

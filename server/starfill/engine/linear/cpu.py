@@ -1,0 +1,173 @@
+"""GPTQ linears on the CPU: torch's native int4 product with bfloat16 activations.
+
+`_weight_int4pack_mm_for_cpu` computes, with codes 0..15 and per group g of input rows a scale and an offset in bf16,
+
+    y[m, n] = sum_k x[m, k] * ((q[k, n] - 8) * scale[g, n] + offset[g, n]),      hence offset = (8 - zero) * scale
+
+Each row of y comes out the same to the bit however many rows are computed at once: a warm answer equals the cold one.
+(A float32 or bf16 matrix product doesn't have that property; that is why prefill doesn't use one.)
+
+3-bit codes are 4-bit codes that stay below 8. An 8-bit code is 16 * high + low, two such products. Under desc_act the
+input rows are sorted by group when packing, and the activations with them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from starfill.engine.linear.reference import Packed, codes
+
+GROUPS = (256, 128, 64, 32)  # what the operator takes, best first
+COLUMNS = 1024  # output features converted at a time, which bounds the working memory
+ALIGN = 16  # the operator wants a multiple of this many output features
+
+
+@dataclass(frozen=True, slots=True)
+class Int4Weight:
+    """words uint8 [N, K / 2] in the operator's own order; scale_and_offset bf16 [groups, N, 2]."""
+
+    words: torch.Tensor
+    scale_and_offset: torch.Tensor
+
+
+class Int4Linear:
+    """y = x W + b with W as one int4 product, or two for 8-bit codes. All rows independent of each other, bitwise."""
+
+    def __init__(
+        self,
+        parts: tuple[Int4Weight, ...],
+        group_size: int,
+        out_features: int,
+        order: torch.Tensor | None,
+        bias: torch.Tensor | None,
+    ) -> None:
+        self.parts = parts
+        self.group_size = group_size
+        self.out_features = out_features
+        self.order = order  # int64 [K]: the input row that stands at each place, None when in their own order
+        self.bias = bias  # bf16 [N]
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """x float [T, K] -> bf16 [T, N]."""
+        x = x.to(torch.bfloat16)
+        if self.order is not None:
+            x = x.index_select(1, self.order)
+        first, *rest = self.parts
+        y: torch.Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(
+            x, first.words, self.group_size, first.scale_and_offset
+        )
+        for part in rest:
+            y += torch.ops.aten._weight_int4pack_mm_for_cpu(x, part.words, self.group_size, part.scale_and_offset)
+        if y.shape[1] != self.out_features:
+            y = y[:, : self.out_features]
+        return y if self.bias is None else y.add_(self.bias)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(tensor.nbytes for tensor in self.tensors().values())
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """What `from_tensors` needs, for the cache on disk."""
+        found = {f"words.{i}": part.words for i, part in enumerate(self.parts)}
+        found |= {f"scale_and_offset.{i}": part.scale_and_offset for i, part in enumerate(self.parts)}
+        if self.order is not None:
+            found["order"] = self.order
+        if self.bias is not None:
+            found["bias"] = self.bias
+        return found
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, torch.Tensor], out_features: int) -> Int4Linear:
+        parts = tuple(
+            Int4Weight(tensors[f"words.{i}"], tensors[f"scale_and_offset.{i}"])
+            for i in range(2)
+            if f"words.{i}" in tensors
+        )
+        in_features = parts[0].words.shape[1] * 2
+        group_size = in_features // parts[0].scale_and_offset.shape[0]
+        return cls(parts, group_size, out_features, tensors.get("order"), tensors.get("bias"))
+
+
+def kernel_group(in_features: int, groups: int) -> int | None:
+    """The operator's group size for equal groups of input rows, or None when it can't take them."""
+    rows = in_features // groups
+    return next((size for size in GROUPS if rows % size == 0), None)
+
+
+def pack(layer: Packed) -> Int4Linear:
+    """Convert a checkpoint's layer. Groups must have equal size (`select` sees to it)."""
+    groups = layer.scales.shape[0]
+    group_size = kernel_group(layer.in_features, groups)
+    assert group_size is not None
+    order = None
+    if groups > 1 and not bool((layer.g_idx[1:] >= layer.g_idx[:-1]).all()):
+        order = torch.argsort(layer.g_idx, stable=True)
+    parts = [
+        _pack_columns(layer.columns(start, min(start + COLUMNS, layer.out_features)), order, group_size)
+        for start in range(0, layer.out_features, COLUMNS)
+    ]
+    merged = tuple(
+        Int4Weight(
+            torch.cat([part[i].words for part in parts]),
+            torch.cat([part[i].scale_and_offset for part in parts], dim=1),
+        )
+        for i in range(len(parts[0]))
+    )
+    bias = None if layer.bias is None else layer.bias.to(torch.bfloat16)
+    return Int4Linear(merged, group_size, layer.out_features, order, bias)
+
+
+def quantize_head(weight: torch.Tensor, group_size: int = 128) -> Int4Linear:
+    """An unquantized output head [N, K] rounded to 8 bits in groups, symmetric: an error of 1/254 of a group's maximum.
+
+    The head is read whole for every token, so this halves what a token costs there; benchmarks/LOG.md has the effect on
+    the answers (none that was seen).
+    """
+    rows = weight.shape[1]
+    group_size = kernel_group(rows, rows // group_size if rows % group_size == 0 else 1) or rows
+    parts = [_round_columns(weight[start : start + COLUMNS], group_size) for start in range(0, len(weight), COLUMNS)]
+    merged = tuple(
+        Int4Weight(torch.cat([p[i].words for p in parts]), torch.cat([p[i].scale_and_offset for p in parts], dim=1))
+        for i in range(2)
+    )
+    return Int4Linear(merged, group_size, weight.shape[0], None, None)
+
+
+def _round_columns(weight: torch.Tensor, group_size: int) -> tuple[Int4Weight, ...]:
+    grouped = weight.float().view(weight.shape[0], -1, group_size)  # [N, groups, rows]
+    scale = (grouped.abs().amax(-1) / 127).clamp_min(1e-12).to(torch.bfloat16).float()
+    q = (grouped / scale[..., None]).round().clamp(-128, 127).to(torch.int32).view(weight.shape) + 128
+    scale = scale.t().contiguous()
+    return _int4_parts(q, scale, torch.full_like(scale, 128), bits=8)
+
+
+def _pack_columns(layer: Packed, order: torch.Tensor | None, group_size: int) -> tuple[Int4Weight, ...]:
+    q, zero, _ = codes(layer)
+    q = q if order is None else q[order]
+    repeat = layer.in_features // layer.scales.shape[0] // group_size
+    scale = layer.scales.float().repeat_interleave(repeat, 0)
+    return _int4_parts(q.t(), scale, zero.float().repeat_interleave(repeat, 0), layer.bits)
+
+
+def _int4_parts(q: torch.Tensor, scale: torch.Tensor, zero: torch.Tensor, bits: int) -> tuple[Int4Weight, ...]:
+    """q int32 [N, K], scale and zero float32 [groups, N] -> one part, or high and low for 8 bits.
+
+    8 bits: s * (16 high + low - zero) = 16 s * (high - 8) + s * (low - 8) + s * (136 - zero).
+    """
+    if bits < 8:
+        return (_int4_part(q, scale, (8 - zero) * scale),)
+    return (
+        _int4_part(q >> 4, 16 * scale, (136 - zero) * scale),
+        _int4_part(q & 15, scale, torch.zeros_like(scale)),
+    )
+
+
+def _int4_part(q: torch.Tensor, scale: torch.Tensor, offset: torch.Tensor) -> Int4Weight:
+    missing = -q.shape[0] % ALIGN
+    if missing:
+        q = torch.nn.functional.pad(q, (0, 0, 0, missing), value=8)
+        scale, offset = (torch.nn.functional.pad(part, (0, missing)) for part in (scale, offset))
+    words = torch.ops.aten._convert_weight_to_int4pack_for_cpu(q.contiguous(), 1)
+    return Int4Weight(words, torch.stack([scale, offset], dim=-1).to(torch.bfloat16).contiguous())

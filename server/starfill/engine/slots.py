@@ -1,0 +1,71 @@
+"""One KV state per document, reused by longest common prefix, the least recently used dropped at a byte budget."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Container, Hashable, Sequence
+
+from starfill.engine.kv_cache import KVCache
+
+
+class Slot:
+    """Token ids and the KV state computed from exactly them."""
+
+    def __init__(self, cache: KVCache) -> None:
+        self.cache = cache
+        self.ids: list[int] = []
+
+    def trim(self, length: int) -> None:
+        self.cache.trim(length)
+        del self.ids[length:]
+
+
+class Slots:
+    def __init__(self, budget: int, new_cache: Callable[[], KVCache]) -> None:
+        self.budget = budget  # bytes, for all slots together
+        self._new_cache = new_cache
+        self._slots: OrderedDict[Hashable, Slot] = OrderedDict()
+
+    def take(self, key: Hashable, ids: Sequence[int]) -> Slot:
+        """The slot of `key`, trimmed to what it shares with `ids`, less one: the last token is fed for its logits."""
+        slot = self._slots.setdefault(key, Slot(self._new_cache()))
+        self._slots.move_to_end(key)
+        slot.trim(min(common_prefix(slot.ids, ids), len(ids) - 1))
+        return slot
+
+    def shrink(self, keep: Container[Hashable]) -> None:
+        """Drop least recently used slots until the budget holds; those in `keep` stay even beyond it."""
+        total = self.nbytes
+        for key in list(self._slots):
+            if total <= self.budget:
+                return
+            if key not in keep:
+                total -= self._slots.pop(key).cache.nbytes
+
+    def drop(self, key: Hashable) -> None:
+        self._slots.pop(key, None)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(slot.cache.nbytes for slot in self._slots.values())
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._slots
+
+    def __getitem__(self, key: Hashable) -> Slot:
+        return self._slots[key]
+
+
+def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
+    """The number of leading ids that `a` and `b` share."""
+    low, high = 0, min(len(a), len(b))
+    while low < high:  # comparing slices runs in C, unlike a loop over ids
+        middle = (low + high + 1) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
