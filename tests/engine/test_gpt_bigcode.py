@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from conftest import MakeCheckpoint
 from random_checkpoint import Layout
 from starfill.checkpoint.config import read_config
@@ -41,9 +42,10 @@ def test_logits_equal_those_of_transformers(make_checkpoint: MakeCheckpoint, cha
 @pytest.mark.parametrize("layout", [Layout(4, 32), Layout(8, -1), Layout(4, 64, True)], ids=str)
 def test_quantized_logits_equal_those_of_the_dequantized_model(make_checkpoint: MakeCheckpoint, layout: Layout) -> None:
     """transformers with the reference's weights in float32, against our kernels."""
+    from transformers import GPTBigCodeConfig, GPTBigCodeForCausalLM
+
     from starfill.checkpoint.weights import Weights
     from starfill.engine.linear.reference import Packed, dequantize
-    from transformers import GPTBigCodeConfig, GPTBigCodeForCausalLM
 
     folder = make_checkpoint(layout)
     config = read_config(folder)
@@ -57,7 +59,9 @@ def test_quantized_logits_equal_those_of_the_dequantized_model(make_checkpoint: 
                 p: weights.get(f"{layer}.{p}", weights.entry(f"{layer}.{p}").shape, ("I32", "F16"))
                 for p in ("qweight", "qzeros", "scales", "g_idx")
             }
-            state[f"{layer}.weight"] = dequantize(Packed(**parts, bias=None, bits=layout.bits, zero_offset=1)).t().float()
+            state[f"{layer}.weight"] = (
+                dequantize(Packed(**parts, bias=None, bits=layout.bits, zero_offset=1)).t().float()
+            )
         elif not name.endswith((".qzeros", ".scales", ".g_idx")):
             state[name] = tensor.float()
     theirs = GPTBigCodeForCausalLM(GPTBigCodeConfig(**config.model)).eval()
@@ -72,7 +76,9 @@ def test_quantized_logits_equal_those_of_the_dequantized_model(make_checkpoint: 
 
 
 @pytest.mark.parametrize("layout", [Layout(4, 32), Layout(8, 64, True)], ids=str)
-def test_a_position_has_the_same_logits_however_it_was_computed(make_checkpoint: MakeCheckpoint, layout: Layout) -> None:
+def test_a_position_has_the_same_logits_however_it_was_computed(
+    make_checkpoint: MakeCheckpoint, layout: Layout
+) -> None:
     model = model_at(make_checkpoint(layout))
     ids = torch.randint(0, 300, (250,), generator=torch.Generator().manual_seed(2))
     whole = logits(model, ids)

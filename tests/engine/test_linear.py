@@ -1,4 +1,4 @@
-"""The reference against a plain-Python reading of the format; every kernel against the reference, bit for bit by row."""
+"""The reference against a plain reading of the format; every kernel against the reference, bit for bit by row."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 
 import pytest
 import torch
+
 from random_checkpoint import Layout
 from random_checkpoint import linear as random_linear
 from starfill.engine.linear import cpu, reference

@@ -61,8 +61,8 @@ class LocalEngine:
             older = self._tasks.pop(job.key, None)
             if older is not None:
                 self._end(older, Finish.SUPERSEDED)
-            if self._closing:
-                self._end(task, Finish.CANCELLED)
+            if self._closing:  # the worker may be gone
+                task.future.set_result(task.progress.result(Finish.CANCELLED))
             else:
                 self._tasks[job.key] = task
                 self._released.discard(job.key)

@@ -1,0 +1,91 @@
+"""Slots, KV cache, sampling and attention on their own."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from starfill.engine.attention import attention, causal_mask
+from starfill.engine.job import Sampling
+from starfill.engine.kv_cache import BLOCK, KVCache, KVShape
+from starfill.engine.sampling import nucleus, pick
+from starfill.engine.slots import Slots, common_prefix
+
+SHAPE = KVShape(2, 1, 8, torch.float32, torch.device("cpu"))
+
+
+def test_common_prefix_of_random_sequences() -> None:
+    rng = random.Random(1)
+    for _ in range(500):
+        shared = [rng.randrange(3) for _ in range(rng.randrange(20))]
+        a = shared + [rng.randrange(3) for _ in range(rng.randrange(5))]
+        b = shared + [rng.randrange(3) for _ in range(rng.randrange(5))]
+        expected = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+        assert common_prefix(a, b) == expected
+
+
+def test_a_slot_always_leaves_one_token_to_feed() -> None:
+    slots = Slots(1 << 20, lambda: KVCache(SHAPE))
+    slot = slots.take("a", [1, 2, 3])
+    slot.cache.reserve(3)
+    slot.cache.advance(3)
+    slot.ids.extend([1, 2, 3])
+    assert slots.take("a", [1, 2, 3]).ids == [1, 2]
+
+
+def test_the_cache_grows_in_blocks_and_keeps_what_it_holds() -> None:
+    cache = KVCache(SHAPE)
+    written = torch.randn(1, 300, 8)
+    for start in range(0, 300, 50):
+        cache.reserve(50)
+        cache.write(1, written[:, start : start + 50], -written[:, start : start + 50])
+        cache.advance(50)
+    cache.reserve(1)
+    keys, values = cache.write(1, torch.zeros(1, 1, 8), torch.zeros(1, 1, 8))
+    assert cache.capacity % BLOCK == 0
+    assert keys.shape == (1, 3 * BLOCK, 8)
+    assert torch.equal(keys[:, :300], written)
+    assert torch.equal(values[:, :300], -written)
+    assert cache.nbytes == SHAPE.bytes_per_token * cache.capacity
+
+
+@pytest.mark.parametrize("heads,kv_heads", [(4, 1), (8, 2), (6, 6)])
+@pytest.mark.parametrize("start,tokens", [(0, 1), (0, 200), (127, 1), (128, 2), (300, 77)])
+def test_attention_is_scaled_dot_product_attention(heads: int, kv_heads: int, start: int, tokens: int) -> None:
+    rng = torch.Generator().manual_seed(start + tokens)
+    keys = -(-(start + tokens) // BLOCK) * BLOCK
+    q = torch.randn(tokens, heads, 16, generator=rng)
+    k, v = (torch.randn(kv_heads, keys, 16, generator=rng) for _ in range(2))
+    mask = causal_mask(start, tokens, torch.device("cpu"))
+    ours = attention(q, k, v, mask, 0.25)
+    group = heads // kv_heads
+    expected = F.scaled_dot_product_attention(
+        q.transpose(0, 1), k.repeat_interleave(group, 0), v.repeat_interleave(group, 0), ~mask[:, 0], scale=0.25
+    )
+    assert torch.allclose(ours, expected.transpose(0, 1).reshape(tokens, -1), atol=1e-5)
+
+
+def test_greedy_takes_the_first_of_equals() -> None:
+    logits = torch.tensor([0.0, 3.0, 3.0, 1.0])
+    assert pick(logits, Sampling(), torch.Generator()) == 1
+    assert pick(logits, Sampling(), torch.Generator(), allowed=[3, 0]) == 3
+
+
+def test_sampling_follows_the_distribution() -> None:
+    rng = torch.Generator().manual_seed(0)
+    logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
+    counts = torch.zeros(4)
+    for _ in range(4000):
+        counts[pick(logits, Sampling(1.0), rng)] += 1
+    assert torch.allclose(counts / 4000, torch.tensor([0.5, 0.3, 0.15, 0.05]), atol=0.03)
+
+
+@pytest.mark.parametrize(
+    "top_p,kept", [(0.0, [0]), (0.4, [0]), (0.5, [0]), (0.51, [0, 1]), (0.76, [0, 1, 2]), (1.0, [0, 1, 2, 3])]
+)
+def test_the_nucleus(top_p: float, kept: list[int]) -> None:
+    probabilities = torch.tensor([0.5, 0.25, 0.125, 0.125])
+    assert nucleus(probabilities, top_p).nonzero().flatten().tolist() == kept
