@@ -32,26 +32,30 @@ class Tokenizer:
     added special token to its id.
     """
 
-    def __init__(self, raw: Mapping[str, Any], source: Path) -> None:
+    def __init__(self, raw: Mapping[str, Any], source: Path, vocab_size: int = 0) -> None:
         self.special: dict[str, int] = {token["content"]: token["id"] for token in raw.get("added_tokens") or ()}
         plain = {**raw, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
         try:
             self._tokenizer: Any = HfTokenizer.from_str(json.dumps(plain))
         except Exception as error:  # the library raises a bare Exception for anything it can't parse
             raise CheckpointError(f"{source} can't be used ({error}): copy it again from the model's page") from None
-        self.token_bytes = _token_bytes(self._tokenizer.get_vocab(with_added_tokens=False), self.special)
+        self.token_bytes = _token_bytes(self._tokenizer.get_vocab(with_added_tokens=False), self.special, vocab_size)
+        if len(self.token_bytes) > vocab_size > 0:
+            raise CheckpointError(
+                f"{source} has {len(self.token_bytes)} tokens but config.json says vocab_size {vocab_size}:"
+                " they belong to different models, copy both from the same page"
+            )
         self._encode_line = lru_cache(CACHED_LINES)(self._encode)
         self._by_lines = _splits_like_gpt2(raw)
 
     @classmethod
-    def from_folder(cls, folder: Path) -> Tokenizer:
-        """Raises CheckpointError when `tokenizer.json` is missing or can't be used."""
-        source = folder / "tokenizer.json"
-        return cls(read_json(source), source)
+    def from_folder(cls, folder: Path, vocab_size: int) -> Tokenizer:
+        """vocab_size: the model's, often rounded up from the tokenizer's; the ids in between are no text.
 
-    @property
-    def vocab_size(self) -> int:
-        return len(self.token_bytes)
+        Raises CheckpointError when `tokenizer.json` is missing, can't be used, or belongs to a larger vocabulary.
+        """
+        source = folder / "tokenizer.json"
+        return cls(read_json(source), source, vocab_size)
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`, never a special one."""
@@ -93,9 +97,9 @@ def _byte_alphabet() -> dict[str, int]:
     return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
 
 
-def _token_bytes(vocab: Mapping[str, int], special: Mapping[str, int]) -> Sequence[bytes]:
+def _token_bytes(vocab: Mapping[str, int], special: Mapping[str, int], size: int) -> Sequence[bytes]:
     alphabet = _byte_alphabet()
-    table = [b""] * (max([*vocab.values(), *special.values()], default=-1) + 1)
+    table = [b""] * max([size, *(id + 1 for id in (*vocab.values(), *special.values()))])
     hidden = set(special.values())
     for token, id in vocab.items():
         if id in hidden:

@@ -104,29 +104,29 @@ def weight_files(config: CheckpointConfig) -> tuple[Path, ...]:
             raise CheckpointError(f"{indexes[0]} has no weight_map: download it again")
         return tuple(_existing(folder / str(name), indexes[0]) for name in sorted(set(shards.values())))
     files = sorted(folder.glob("*.safetensors"))
-    if len(files) > 1:
-        files = _choose(files, config)
     if not files:
         raise _nothing_found(folder)
+    shards = [match for file in files if (match := SHARD.search(file.name))]
+    if len(shards) == len(files):
+        return _all_shards(files, int(shards[0][2]), folder)
+    return (files[0] if len(files) == 1 else _choose(files, config),)
+
+
+def _all_shards(files: list[Path], total: int, folder: Path) -> tuple[Path, ...]:
+    if len(files) != total:
+        raise CheckpointError(f"{folder} holds {len(files)} of {total} shards: download the missing ones")
     return tuple(files)
 
 
-def _choose(files: list[Path], config: CheckpointConfig) -> list[Path]:
-    shards = [SHARD.search(file.name) for file in files]
-    if all(shards):
-        total = int(shards[0][2]) if shards[0] else 0
-        if len(files) != total:
-            raise CheckpointError(f"{config.folder} holds {len(files)} of {total} shards: download the missing ones")
-        return files
+def _choose(files: list[Path], config: CheckpointConfig) -> Path:
+    """The file that the quantization settings name, or model.safetensors."""
     named = config.quantization.weights_name if config.quantization else None
     for name in (named, "model"):
         for file in files:
             if file.stem == name:
-                return [file]
+                return file
     listed = ", ".join(file.name for file in files)
-    raise CheckpointError(
-        f"{config.folder} holds several checkpoints ({listed}): keep one of them in a folder of its own"
-    )
+    raise CheckpointError(f"{config.folder} holds several checkpoints ({listed}): keep only one of them there")
 
 
 def _existing(path: Path, index: Path) -> Path:

@@ -1,0 +1,50 @@
+# make demo · make test · make check · make bench        each makes its own virtual environment when there is none
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+GPTQ_VENV ?= .venv-auto-gptq
+GPTQ_PYTHON ?= python3.11
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test check bench format test-auto-gptq docs clean
+
+demo: $(VENV)/installed
+	@$(BIN)/python clients/demo.py
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/installed
+	$(BIN)/python benchmarks/typing_latency.py
+
+format: $(VENV)/installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# auto-gptq 0.7.1 has a wheel for Python 3.11 and imports with transformers 4.51-4.52, so it has an environment of its own.
+test-auto-gptq: $(GPTQ_VENV)/installed
+	$(GPTQ_VENV)/bin/python -m pytest -m auto_gptq
+
+# The settings table of the README, from the settings themselves (a test holds them together).
+docs: $(VENV)/installed
+	@$(BIN)/python -m starfill.settings
+
+$(VENV)/installed: pyproject.toml
+	@echo "Installing Starfill into $(VENV): about a minute, most of it torch"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python $(PIP_INSTALL) --editable '.[dev]'
+	@touch $@
+
+$(GPTQ_VENV)/installed: pyproject.toml
+	@$(GPTQ_PYTHON) -m venv $(GPTQ_VENV)
+	@$(GPTQ_VENV)/bin/python $(PIP_INSTALL) --editable '.[auto-gptq,dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(GPTQ_VENV) build training/build

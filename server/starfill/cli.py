@@ -1,0 +1,184 @@
+"""The command line: thin commands, each a few calls. Errors meant for users exit with 2 and one sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from starfill import __version__
+from starfill.errors import SettingsError, StarfillError
+from starfill.settings import Settings, parse
+
+if TYPE_CHECKING:
+    from starfill.assist.assistant import Assistant
+
+
+class Commands(click.Group):
+    """Shows our errors as one sentence and exits with 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except StarfillError as error:
+            click.echo(f"starfill: {error}", err=True)
+            ctx.exit(2)
+
+
+@click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="starfill")
+@click.option("--stdio", is_flag=True, help="Serve an editor over stdin and stdout; the same as `starfill serve`.")
+@click.pass_context
+def main(ctx: click.Context, stdio: bool) -> None:
+    """A local code assistant for any editor: completions and the state to make them fast."""
+    if ctx.invoked_subcommand is None:
+        if stdio:
+            ctx.invoke(serve)
+        else:
+            click.echo(ctx.get_help())
+
+
+@main.command()
+@click.option("--stdio", is_flag=True, help="Over stdin and stdout (the default).")
+@click.option("--tcp", metavar="HOST:PORT", help="Over TCP instead; HOST must be this machine (127.0.0.1, ::1).")
+def serve(stdio: bool, tcp: str | None) -> None:
+    """Run the language server."""
+    from starfill.app import LocalBackend
+    from starfill.lsp.transport import serve_stdio, serve_tcp
+
+    if tcp and stdio:
+        raise SettingsError("--stdio and --tcp exclude each other: give one of them")
+    if tcp:
+        host, _, port = tcp.rpartition(":")
+        if not host or not port.isdecimal():
+            raise SettingsError(f"--tcp {tcp} is not HOST:PORT: write it like 127.0.0.1:4090")
+        serve_tcp(LocalBackend(), host.strip("[]"), int(port))
+    serve_stdio(LocalBackend())
+
+
+def model_options(command: Any) -> Any:
+    """The settings that the headless commands share."""
+    for option in (
+        click.option("--layout", default="auto", help="auto, anchored-psm, psm or spm."),
+        click.option("--device", default="auto", help="auto, cpu or cuda."),
+        click.option("--model", default="bundled", help="A checkpoint folder; the bundled model without it."),
+    ):
+        command = option(command)
+    return command
+
+
+def settings_from(**values: Any) -> Settings:
+    """Raises SettingsError for the first wrong value: on a command line nothing is silently defaulted."""
+    settings, problems = parse(values)
+    if problems:
+        raise SettingsError(problems[0])
+    return settings
+
+
+@contextmanager
+def loaded(settings: Settings) -> Iterator[Assistant]:
+    """A model, with a progress bar on a terminal while it loads."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from starfill.app import LocalBackend
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("loading the model", total=1.0)
+        assistant = LocalBackend().load(
+            settings, lambda done, message: bar.update(task, completed=done, description=message)
+        )
+    try:
+        yield assistant
+    finally:
+        assistant.close()
+
+
+@main.command()
+@click.argument("place", metavar="FILE:LINE:COL")
+@click.option("--json", "as_json", is_flag=True, help="Print the candidates and the figures of the request as JSON.")
+@click.option("--candidates", default=1, show_default=True, help="How many different completions to ask for.")
+@model_options
+def complete(place: str, as_json: bool, candidates: int, model: str, device: str, layout: str) -> None:
+    """Print what would be inserted at FILE:LINE:COL (from 1, columns in characters).
+
+    Exits with 1 when there is nothing to insert; the reason goes to stderr.
+    """
+    from starfill.headless import locate
+
+    settings = settings_from(model=model, device=device, layout=layout, candidates=candidates)
+    document, offset = locate(place)
+    with loaded(settings) as assistant:
+        completion = asyncio.run(assistant.complete(document, offset, automatic=False, candidates=candidates))
+    texts = [edit.text for edit in completion.items]
+    if as_json:
+        click.echo(json.dumps({"candidates": texts, **completion.figures.as_json()}))
+    else:
+        click.echo("\n".join(texts) if len(texts) > 1 else "".join(texts), nl=bool(texts))
+    if not texts:
+        click.echo(f"starfill: nothing to suggest: {completion.figures.reason}", err=True)
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
+@model_options
+def doctor(as_json: bool, model: str, device: str, layout: str) -> None:
+    """Check that everything works here; exits with 0 only if all is well."""
+    from starfill.doctor import examine
+
+    settings = settings_from(model=model, device=device, layout=layout)
+    checks = []
+    for check in examine(settings, loaded):
+        checks.append(check)
+        if not as_json:
+            mark = click.style("ok  ", fg="green") if check.ok else click.style("FAIL", fg="red", bold=True)
+            click.echo(f"{mark} {check.name:<28} {check.detail}")
+    if as_json:
+        click.echo(json.dumps({"ok": all(c.ok for c in checks), "checks": [c.as_json() for c in checks]}, indent=2))
+    sys.exit(0 if all(check.ok for check in checks) else 1)
+
+
+@main.group()
+def models() -> None:
+    """Look at checkpoints and at what Starfill keeps of them."""
+
+
+@models.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")
+def inspect(path: Path, as_json: bool) -> None:
+    """Print a checkpoint's architecture, quantization, tensors and the memory it needs."""
+    from starfill.app import model_folder
+    from starfill.engine.inspect import inspect as look
+
+    facts = look(model_folder(str(path)))
+    if as_json:
+        click.echo(json.dumps({fact.key: fact.value for fact in facts}, indent=2))
+        return
+    for fact in facts:
+        click.echo(f"{fact.label:<16} {fact.shown}")
+
+
+@models.command()
+@click.option("--clear", is_flag=True, help="Remove all of it.")
+def cache(clear: bool) -> None:
+    """Show (or clear) the repacked weights that make the next start of a model fast."""
+    from starfill.app import packed_cache
+
+    packed = packed_cache()
+    if clear:
+        click.echo(f"{packed.clear() / 1e6:.0f} MB freed in {packed.folder}")
+        return
+    entries = packed.entries()
+    for entry in entries:
+        click.echo(f"{entry.nbytes / 1e6:>10.1f} MB  {entry.path}")
+    total = sum(entry.nbytes for entry in entries)
+    click.echo(f"{total / 1e6:>10.1f} MB  in {packed.folder}, bounded at {packed.limit / 1e9:.0f} GB")

@@ -1,0 +1,91 @@
+"""`starfill doctor`: does everything work here, and how fast?"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from starfill.errors import StarfillError
+from starfill.settings import Settings
+from starfill.text.document import Document
+
+if TYPE_CHECKING:
+    from starfill.assist.assistant import Assistant
+    from starfill.assist.completion import Completion
+
+Load = Callable[[Settings], AbstractContextManager["Assistant"]]
+
+BEFORE = '''"""Small helpers for numbers."""
+
+
+def add(a, b):
+    """Return the sum of a and b."""
+    return '''
+AFTER = '''
+
+def subtract(a, b):
+    """Return the difference of a and b."""
+    return a - b
+'''
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    ok: bool
+    detail: str
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def examine(settings: Settings, load: Load) -> Iterator[Check]:
+    """The checks in order, each as soon as it is done; a failure that makes the rest pointless is the last one."""
+    yield Check("Python", (3, 10) <= sys.version_info < (3, 15), f"{platform.python_version()} ({sys.executable})")
+    try:
+        yield Check("torch", True, version("torch"))
+        with load(settings) as assistant:
+            yield from _model_checks(assistant, settings)
+            yield from _completion_checks(assistant)
+    except (StarfillError, ImportError) as error:
+        yield Check("model", False, str(error))
+
+
+def _model_checks(assistant: Assistant, settings: Settings) -> Iterator[Check]:
+    info = assistant.info
+    yield Check("model", True, f"{info.name} ({info.architecture}), {info.weight_bytes / 1e6:.0f} MB of weights")
+    yield Check("device", True, info.device)
+    yield Check("kernel", True, info.kernel)
+    ids = assistant.sentinel_ids
+    listed = ", ".join(f"{text} = {id}" for text, id in ids.items())
+    yield Check("sentinels, one token each", len(set(ids.values())) == len(ids), listed)
+    yield Check("key/value state per token", True, f"{info.kv_bytes_per_token / 1024:.1f} KiB")
+    fitting = settings.cache_bytes // (info.kv_bytes_per_token * assistant.context)
+    detail = f"{fitting} with {assistant.context} tokens each in {settings.cache_bytes / 2**20:.0f} MiB"
+    yield Check("documents that fit", fitting > 0, detail)
+
+
+def _completion_checks(assistant: Assistant) -> Iterator[Check]:
+    cold = _complete(assistant, BEFORE, 1)
+    text = repr(cold.items[0].text) if cold.items else f"nothing: {cold.figures.reason}"
+    yield Check("fill-in-the-middle", cold.figures.generated_tokens > 0, f"return ⟨{text}⟩")
+    figures = cold.figures
+    yield Check("cold completion", True, f"{figures.total_ms:.0f} ms, {figures.computed_tokens} tokens computed")
+    warm = _complete(assistant, BEFORE + "(", 2)
+    figures = warm.figures
+    few = figures.computed_tokens <= 4
+    yield Check("after one more character", few, f"{figures.total_ms:.0f} ms, {figures.computed_tokens} computed")
+    assistant.forget(warm.uri)
+    again = _complete(assistant, BEFORE + "(", 3)
+    yield Check("warm answer = cold answer", again.items == warm.items, "the same, token for token")
+
+
+def _complete(assistant: Assistant, before: str, version: int) -> Completion:
+    document = Document.open("starfill:doctor.py", "python", version, before + AFTER)
+    return asyncio.run(assistant.complete(document, len(before), candidates=1))
