@@ -57,10 +57,8 @@ def test_shards_with_an_index(folder: Path) -> None:
 def test_quantization_inside_config_json(folder: Path) -> None:
     expected = logits(folder)
     config = json.loads((folder / "config.json").read_text())
-    config["quantization_config"] = {
-        **json.loads((folder / "quantize_config.json").read_text()),
-        "quant_method": "gptq",
-    }
+    quantization = json.loads((folder / "quantize_config.json").read_text())
+    config["quantization_config"] = {**quantization, "quant_method": "gptq"}
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "quantize_config.json").unlink()
     assert torch.equal(logits(folder), expected)

@@ -12,7 +12,8 @@ from starfill.checkpoint.tokenizer import Tokenizer
 
 PIECES = [
     "def f(x):", "\n", "\n\n", "\r\n", "\r", "    ", "\t", " ", "  \n", "return", " x1234 ", "'s", "don't", "é",
-    "日本語", "🎉", "\x0c", "\x85", "\u2028", "\xa0", "…)", "0", "_a", "<fim_middle>", "<|endoftext|>", "<fim_prefix>", "#!",
+    "日本語", "🎉", "\x0c", "\x85", "\u2028", "\xa0", "…)", "0", "_a", "<fim_middle>", "<|endoftext|>", "<fim_prefix>",
+    "#!",
 ]  # fmt: skip
 
 
@@ -53,10 +54,6 @@ def test_a_lone_surrogate_is_one_character(tokenizer: Tokenizer) -> None:
 
 
 def test_the_special_tokens_are_those_of_starcoder(tokenizer: Tokenizer) -> None:
-    assert [tokenizer.special[t] for t in ("<|endoftext|>", "<fim_prefix>", "<fim_middle>", "<fim_suffix>")] == [
-        0,
-        1,
-        2,
-        3,
-    ]
+    names = ("<|endoftext|>", "<fim_prefix>", "<fim_middle>", "<fim_suffix>")
+    assert [tokenizer.special[name] for name in names] == [0, 1, 2, 3]
     assert all(tokenizer.token_bytes[id] == b"" for id in tokenizer.special.values())

@@ -189,9 +189,8 @@ class CheckpointSource:
         g_idx = torch.arange(in_features, dtype=torch.int32) // group_size
         if f"{name}.g_idx" in self._weights:
             g_idx = get(f"{name}.g_idx", (in_features,), ("I32", "I64"))
-        if not torch.equal(
-            torch.bincount(g_idx.clamp(0, groups - 1), minlength=groups), torch.full((groups,), group_size)
-        ):
+        inside = bool(((g_idx >= 0) & (g_idx < groups)).all())
+        if not inside or not bool((torch.bincount(g_idx, minlength=groups) == group_size).all()):
             raise CheckpointError(
                 f"{name}.g_idx in {self._config.folder} doesn't put {group_size} input features into each group:"
                 " the file is damaged or its quantization settings belong to another checkpoint, download it again"
