@@ -12,7 +12,7 @@ import torch
 from starfill.checkpoint.config import CheckpointConfig, Quantization
 from starfill.checkpoint.weights import FLOATS, Weights
 from starfill.engine.job import ModelInfo
-from starfill.engine.linear import cpu, packed_cache
+from starfill.engine.linear import cpu, heap, packed_cache
 from starfill.engine.linear.dense import DenseLinear, unpack
 from starfill.engine.linear.packed_cache import PackedCache
 from starfill.engine.linear.reference import Packed
@@ -161,6 +161,7 @@ class CheckpointSource:
             if tensors is not None:
                 return cpu.Int4Linear.from_tensors(tensors, out_features)
         linear = make()
+        heap.release()
         if self._writing is None:
             return linear
         try:

@@ -13,6 +13,7 @@ input rows are sorted by group when packing, and the activations with them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +21,7 @@ import torch
 from starfill.engine.linear.reference import Packed, codes
 
 GROUPS = (256, 128, 64, 32)  # what the operator takes, best first
-COLUMNS = 1024  # output features converted at a time, which bounds the working memory
+COLUMNS = 256  # output features converted at a time, which bounds the working memory
 ALIGN = 16  # the operator wants a multiple of this many output features
 
 
@@ -104,19 +105,12 @@ def pack(layer: Packed) -> Int4Linear:
     order = None
     if groups > 1 and not bool((layer.g_idx[1:] >= layer.g_idx[:-1]).all()):
         order = torch.argsort(layer.g_idx, stable=True)
-    parts = [
-        _pack_columns(layer.columns(start, min(start + COLUMNS, layer.out_features)), order, group_size)
-        for start in range(0, layer.out_features, COLUMNS)
-    ]
-    merged = tuple(
-        Int4Weight(
-            torch.cat([part[i].words for part in parts]),
-            torch.cat([part[i].scale_and_offset for part in parts], dim=1),
-        )
-        for i in range(len(parts[0]))
+    parts = _by_columns(
+        layer.out_features,
+        lambda start, stop: _pack_columns(layer.columns(start, stop), order, group_size),
     )
     bias = None if layer.bias is None else layer.bias.to(torch.bfloat16)
-    return Int4Linear(merged, group_size, layer.out_features, order, bias)
+    return Int4Linear(parts, group_size, layer.out_features, order, bias)
 
 
 def quantize_head(weight: torch.Tensor, group_size: int = 128) -> Int4Linear:
@@ -127,12 +121,27 @@ def quantize_head(weight: torch.Tensor, group_size: int = 128) -> Int4Linear:
     """
     rows = weight.shape[1]
     group_size = kernel_group(rows, rows // group_size if rows % group_size == 0 else 1) or rows
-    parts = [_round_columns(weight[start : start + COLUMNS], group_size) for start in range(0, len(weight), COLUMNS)]
-    merged = tuple(
-        Int4Weight(torch.cat([p[i].words for p in parts]), torch.cat([p[i].scale_and_offset for p in parts], dim=1))
-        for i in range(2)
-    )
-    return Int4Linear(merged, group_size, weight.shape[0], None, None)
+    parts = _by_columns(len(weight), lambda start, stop: _round_columns(weight[start:stop], group_size))
+    return Int4Linear(parts, group_size, len(weight), None, None)
+
+
+def _by_columns(out_features: int, convert: Callable[[int, int], tuple[Int4Weight, ...]]) -> tuple[Int4Weight, ...]:
+    """The parts that `convert` makes of all output features, slice by slice into place: nothing is held twice."""
+    merged: tuple[Int4Weight, ...] = ()
+    for start in range(0, out_features, COLUMNS):
+        parts = convert(start, min(start + COLUMNS, out_features))
+        merged = merged or tuple(_room_for(part, out_features) for part in parts)
+        for whole, part in zip(merged, parts, strict=True):
+            stop = start + len(part.words)
+            whole.words[start:stop] = part.words
+            whole.scale_and_offset[:, start:stop] = part.scale_and_offset
+    return merged
+
+
+def _room_for(part: Int4Weight, out_features: int) -> Int4Weight:
+    rows = -(-out_features // ALIGN) * ALIGN
+    groups = len(part.scale_and_offset)
+    return Int4Weight(part.words.new_empty(rows, part.words.shape[1]), part.scale_and_offset.new_empty(groups, rows, 2))
 
 
 def _round_columns(weight: torch.Tensor, group_size: int) -> tuple[Int4Weight, ...]:

@@ -56,6 +56,9 @@ class Packed:
 def unpack_rows(packed: torch.Tensor, bits: int) -> torch.Tensor:
     """int32 [R, C] -> codes int32 [R * 32 / bits, C]; a 3-bit code may straddle two words."""
     rows, columns = packed.shape
+    if 32 % bits == 0:  # whole codes in each word: 32-bit arithmetic will do
+        shift = torch.arange(0, 32, bits, dtype=torch.int32, device=packed.device)[None, :, None]
+        return ((packed[:, None] >> shift) & ((1 << bits) - 1)).reshape(-1, columns)
     words = packed.view(rows // bits, bits, columns).to(torch.int64) & 0xFFFFFFFF
     words = torch.cat([words, torch.zeros_like(words[:, :1])], dim=1)
     first_bit = torch.arange(32, device=packed.device) * bits

@@ -1,0 +1,5 @@
+"""`python -m starfill` is the command `starfill`."""
+
+from starfill.cli import main
+
+main()
