@@ -24,7 +24,7 @@ def test_common_prefix_of_random_sequences() -> None:
         a = shared + [rng.randrange(3) for _ in range(rng.randrange(5))]
         b = shared + [rng.randrange(3) for _ in range(rng.randrange(5))]
         expected = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-        assert common_prefix(a, b) == expected
+        assert common_prefix(a, b) == common_prefix(a, tuple(b)) == expected
 
 
 def test_a_slot_always_leaves_one_token_to_feed() -> None:

@@ -61,6 +61,7 @@ class Slots:
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
     """The number of leading ids that `a` and `b` share."""
+    a, b = tuple(a), tuple(b)  # slices of a list and of a tuple never equal each other
     low, high = 0, min(len(a), len(b))
     while low < high:  # comparing slices runs in C, unlike a loop over ids
         middle = (low + high + 1) // 2
