@@ -1,0 +1,152 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from starfill.settings import FIELDS, Settings, parse, table
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def test_nothing_means_the_defaults():
+    assert parse({}) == (Settings(), [])
+
+
+def test_all_settings():
+    raw = {
+        "model": "/models/starcoder",
+        "device": "cpu",
+        "layout": "spm",
+        "contextTokens": 1024,
+        "maxNewTokens": 32,
+        "multiLine": "never",
+        "temperature": 1,
+        "topP": 0.9,
+        "candidates": 8,
+        "cacheBytes": 1_000_000,
+        "enabledLanguages": ["python", "lua"],
+        "excludedGlobs": ["**/*.env"],
+    }
+    settings, problems = parse(raw)
+    assert problems == []
+    assert raw.keys() == FIELDS.keys()
+    assert {name: getattr(settings, item.name) for name, item in FIELDS.items()} == raw | {
+        "enabledLanguages": ("python", "lua"),
+        "excludedGlobs": ("**/*.env",),
+    }
+
+
+def test_null_means_the_default():
+    assert parse(dict.fromkeys(FIELDS)) == (Settings(), [])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("model", ""),
+        ("model", 3),
+        ("device", "gpu"),
+        ("device", ["cpu"]),
+        ("layout", "PSM"),
+        ("contextTokens", -1),
+        ("contextTokens", "2048"),
+        ("maxNewTokens", 0),
+        ("maxNewTokens", 1.5),
+        ("maxNewTokens", True),
+        ("multiLine", True),
+        ("temperature", 2.1),
+        ("temperature", float("nan")),
+        ("topP", 0),
+        ("candidates", 9),
+        ("cacheBytes", "512 MiB"),
+        ("cacheBytes", float("inf")),
+        ("enabledLanguages", "python"),
+        ("enabledLanguages", ["python", 1]),
+        ("excludedGlobs", {"**/*.env": True}),
+    ],
+)
+def test_a_wrong_value_is_named_and_defaulted(name, value):
+    settings, problems = parse({name: value, "candidates" if name != "candidates" else "maxNewTokens": 2})
+    assert len(problems) == 1
+    assert f'"starfill.{name}" is {json.dumps(value)}, but must be ' in problems[0]
+    assert problems[0].endswith("is used.")
+    default = Settings()
+    assert getattr(settings, FIELDS[name].name) == getattr(default, FIELDS[name].name)
+    assert settings != default  # the other setting holds
+
+
+@pytest.mark.parametrize(
+    ("raw", "problem"),
+    [
+        ({"modle": "x"}, 'There is no setting "starfill.modle": did you mean "model"?'),
+        ({"max_new_tokens": 3}, 'There is no setting "starfill.max_new_tokens": did you mean "maxNewTokens"?'),
+        ({"?": 3}, 'There is no setting "starfill.?": known are model, device,'),
+        ([1], "The settings are [1], but must be an object; the defaults are used."),
+    ],
+)
+def test_unknown_settings(raw, problem):
+    settings, (sentence,) = parse(raw)
+    assert settings == Settings()
+    assert sentence.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("globs", "uri", "excluded"),
+    [
+        (["**/*.env"], "file:///home/me/project/.env", True),
+        (["**/*.env"], "file:///home/me/project/prod.env", True),
+        (["**/*.env"], "file:///home/me/env.py", False),
+        (["*.env"], "file:///home/me/deep/down/prod.env", True),
+        (["secrets"], "file:///home/me/secrets/a/b.py", True),
+        (["secrets/"], "file:///home/me/secrets/a.py", True),
+        (["secrets/*.py"], "file:///home/me/secrets/a.py", True),
+        (["secrets/*.py"], "file:///home/me/secrets/deep/a.py", False),
+        (["secrets/**/a.py"], "file:///home/me/secrets/a.py", True),
+        (["secrets/**/a.py"], "file:///home/me/secrets/x/y/a.py", True),
+        (["secrets/**"], "file:///home/me/secrets/x/y/a.py", True),
+        (["my secrets"], "file:///home/me/my%20secrets/a.py", True),
+        (["secrets"], "file:///home/me/nosecrets.py", False),
+        (["/home/me"], "file:///home/me/a.py", True),
+        (["/me"], "file:///home/me/a.py", False),
+        (["?.py"], "file:///home/me/a.py", True),
+        (["?.py"], "file:///home/me/ab.py", False),
+        (["a.py"], "file:///c%3A/Users/me/a.py", True),
+        (["c:/Users"], "file:///c%3A/Users/me/a.py", True),
+        (["[x].py"], "file:///home/[x].py", True),
+        (["x.py", "Untitled*"], "untitled:Untitled-1", True),
+        ([], "file:///home/me/a.py", False),
+    ],
+)
+def test_excluded_globs(globs, uri, excluded):
+    settings, _ = parse({"excludedGlobs": globs})
+    reason = settings.enabled_for(uri, "python")
+    assert (reason is not None) == excluded
+    if reason:
+        assert f'excludedGlobs lists "{globs[-1]}"' in reason
+
+
+@pytest.mark.parametrize(
+    ("languages", "enabled"),
+    [(["*"], True), (["python"], True), (["lua", "python"], True), (["lua"], False), ([], False)],
+)
+def test_enabled_languages(languages, enabled):
+    settings, _ = parse({"enabledLanguages": languages})
+    reason = settings.enabled_for("file:///a.py", "python")
+    assert (reason is None) == enabled
+    if reason:
+        assert 'language "python"' in reason
+
+
+def test_the_table_in_the_readme():
+    text = README.read_text(encoding="utf-8")
+    begin, end = "<!-- settings:begin -->\n", "\n<!-- settings:end -->"
+    assert begin in text and end in text, "README.md has no block for the settings"
+    assert text.split(begin)[1].split(end)[0].strip() == table(), "run `python -m starfill.settings`"
+
+
+def test_the_module_prints_the_table():
+    run = subprocess.run([sys.executable, "-m", "starfill.settings"], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == table()
+    assert all(f"| `{name}` |" in run.stdout for name in FIELDS)
