@@ -1,0 +1,42 @@
+"""What a completion request comes to."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from starfill.settings import json_name
+from starfill.text.position import Edit
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a request came to. reason: why nothing is shown, else None. Times in milliseconds.
+
+    prompt_tokens = cached_tokens + computed_tokens for a request that ran to its end; all 0 when no model was asked.
+    """
+
+    reason: str | None = None
+    layout: str = ""
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    computed_tokens: int = 0
+    generated_tokens: int = 0
+    prefill_ms: float = 0.0
+    decode_ms: float = 0.0
+    total_ms: float = 0.0
+    source: Literal["model", "reuse", "none"] = "none"
+
+    def as_json(self) -> dict[str, str | int | float | None]:
+        """By the names of the protocol: camelCase."""
+        return {json_name(name): value for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """The edits to offer, the likeliest first, for exactly this version of the document."""
+
+    uri: str
+    version: int
+    items: tuple[Edit, ...]
+    figures: Figures

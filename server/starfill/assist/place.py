@@ -1,0 +1,120 @@
+"""The surroundings of a cursor as the rules of `ending` and `polish` see them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from starfill.assist.brackets import OPENER_OF, scan
+from starfill.text.document import Document
+
+REACH = 4000  # characters to either side
+LINE_REACH = 2000  # characters of the cursor's line, to either side
+STATEMENT = 20  # lines that one statement may span
+TAB_WIDTH = 4  # columns; only to compare indentations
+
+_LINE_END = re.compile("\r\n|\n|\r")
+_OPENS_BLOCK = re.compile(r"[:{(\[]\s*\Z|(?:=>|->|\bdo|\bthen|\bbegin)\s*\Z")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a completion will stand. All text has "\\n" as line ends; eol is the document's.
+
+    before, after: the cursor's line to the left, and to the right with the auto-closed `closers` at its start.
+    above, below: the lines around it, the nearest ones first.
+    multi_line: whether the completion may go on to further lines.
+    leaks: sentinel texts that the surroundings don't contain, so that the completion mustn't either.
+    from_start: `above` goes back to the document's start.
+    """
+
+    before: str
+    after: str = ""
+    closers: str = ""
+    above: tuple[str, ...] = ()
+    below: tuple[str, ...] = ()
+    eol: str = "\n"
+    multi_line: bool = True
+    leaks: tuple[str, ...] = ()
+    from_start: bool = True
+
+    @property
+    def rest(self) -> str:
+        """What stands after the auto-closed brackets on the line."""
+        return self.after[len(self.closers) :]
+
+    @cached_property
+    def block_indent(self) -> str:
+        """Indentation of the statement on the cursor's line, of its first line where brackets span several."""
+        text = first = self.before
+        for line in self.above[:STATEMENT]:
+            if not any(closing.text in OPENER_OF for closing in scan(text).closing):
+                break
+            text, first = f"{line}\n{text}", line
+        return indent_of(first)
+
+    @cached_property
+    def open_before(self) -> tuple[str, ...]:
+        """Brackets and quotes open at the cursor, of those opened on its line."""
+        return scan(self.before).open
+
+    @cached_property
+    def open_around(self) -> tuple[str, ...]:
+        """The same, of those opened anywhere in the lines above too."""
+        return scan("\n".join((*reversed(self.above), self.before))).open
+
+    @cached_property
+    def next_line(self) -> str | None:
+        return next((line for line in self.below if line.strip()), None)
+
+    @cached_property
+    def previous_line(self) -> str | None:
+        return next((line for line in self.above if line.strip()), None)
+
+
+def place_at(
+    document: Document, offset: int, closers: str = "", mode: str = "auto", leaks: Iterable[str] = ()
+) -> Place:
+    """The place at `offset` (characters). closers: see `fim.Prompt`. mode: the setting `multi_line`."""
+    line = document.line_of(offset)
+    start, end = document.line_start(line), document.line_end(line)
+    before = document.slice(max(start, offset - LINE_REACH), offset)
+    after = document.slice(offset, min(end, offset + LINE_REACH))
+    above = _LINE_END.split(document.slice(max(0, start - REACH), start))[:-1]
+    below = _LINE_END.split(document.slice(end, end + REACH))[1:]
+    around = "\n".join((*above, before + after, *below))
+    return Place(
+        before=before,
+        after=after,
+        closers=closers,
+        above=tuple(reversed(above)),
+        below=tuple(below),
+        eol=document.eol,
+        multi_line=wants_lines(before, after[len(closers) :], mode),
+        leaks=tuple(leak for leak in leaks if leak not in around),
+        from_start=start <= REACH,
+    )
+
+
+def wants_lines(before: str, rest: str, mode: str = "auto") -> bool:
+    """Whether to offer several lines: on a blank line and after what opens a block, unless text follows on the line."""
+    if mode != "auto":
+        return mode == "always"
+    if rest.strip():
+        return False
+    return not before.strip() or opens_block(before)
+
+
+def opens_block(before: str) -> bool:
+    return _OPENS_BLOCK.search(before) is not None
+
+
+def indent_of(line: str) -> str:
+    return line[: len(line) - len(line.lstrip(" \t"))]
+
+
+def width(line: str) -> int:
+    """Columns of a line's indentation."""
+    return len(indent_of(line).expandtabs(TAB_WIDTH))

@@ -1,0 +1,170 @@
+"""A tokenizer and an engine small enough to read: bytes, a few words, and a model that knows the answer by heart."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from starfill.engine.job import Finish, Job, ModelInfo, Result, Ticket
+from starfill.text.document import Document
+
+SPECIAL = ("<|endoftext|>", "<fim_prefix>", "<fim_middle>", "<fim_suffix>", "<fim_pad>")
+WORDS = (
+    *("  ", "   ", "    ", "       ", "        ", "\n ", "\n   ", "\n       ", "\n\n", "\t\t", "\r\n"),
+    *("def", "return", "self", "class", "import", "for", "in", "if", "not", "None", "print", "value", "result", "re"),
+    *(" =", " ==", "):", "()", "(self", "():", " def", " return", " self", " if", " in", " not", " the", "ing", "er"),
+    *(
+        "é",
+        " é",
+        "漢字",
+        "😀",
+        "turn",
+        "ret",
+        "val",
+        "ue",
+        "const",
+        "function",
+        " {",
+        ");",
+        "();",
+        "_id",
+        "name",
+        " name",
+    ),
+)
+# GPT-2's pattern, as far as Python's `re` spells it.
+PRE_TOKEN = re.compile(r"'(?:[sdmt]|ll|ve|re)| ?[^\W\d_]+| ?\d| ?[^\s\w]+| ?_+|\s+(?!\S)|\s+")
+
+
+class ToyTokenizer:
+    """Byte-level, longest match within a pre-token; ids 0-4 are special."""
+
+    def __init__(self, special: Sequence[str] = SPECIAL) -> None:
+        self.special = {text: id for id, text in enumerate(special)}
+        self.token_bytes = [
+            *(b"" for _ in special),
+            *(bytes([byte]) for byte in range(256)),
+            *(word.encode() for word in WORDS),
+        ]
+        self._ids = {data: id for id, data in enumerate(self.token_bytes) if data}
+        self._longest = max(map(len, self._ids))
+        self._word = lru_cache(4096)(self._encode_word)
+
+    def encode(self, text: str) -> list[int]:
+        return [id for word in PRE_TOKEN.findall(text) for id in self._word(word)]
+
+    def _encode_word(self, word: str) -> tuple[int, ...]:
+        data, ids = word.encode("utf-8", "replace"), []
+        while data:
+            length = next(n for n in range(min(self._longest, len(data)), 0, -1) if data[:n] in self._ids)
+            ids.append(self._ids[data[:length]])
+            data = data[length:]
+        return tuple(ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return b"".join(self.token_bytes[id] for id in ids).decode("utf-8", "replace")
+
+
+INFO = ModelInfo("toy", "none", "cpu", "none", 1024, 400, 0, 0)
+
+
+@dataclass
+class ByHeart:
+    """An engine for which the text between prefix and suffix is always `middle`.
+
+    It goes on from where the prompt leaves off, choosing the longest token that is allowed, and keeps one list of ids
+    per key, so that its figures are those of a real cache. `gate`, when given, holds jobs until it is set.
+    """
+
+    tokenizer: ToyTokenizer
+    middle: str | Callable[[Job], str]
+    info: ModelInfo = INFO
+    gate: threading.Event | None = None
+    jobs: list[Job] = field(default_factory=list)
+    released: list[Hashable] = field(default_factory=list)
+    cancelled: list[Job] = field(default_factory=list)
+    closed: bool = False
+    _slots: dict[Hashable, Sequence[int]] = field(default_factory=dict)
+
+    def submit(self, job: Job) -> Ticket:
+        self.jobs.append(job)
+        future: Future[Result] = Future()
+        stopped = threading.Event()
+        threading.Thread(target=self._run, args=(job, future, stopped), daemon=True).start()
+
+        def cancel() -> None:
+            if not future.done():
+                self.cancelled.append(job)
+            stopped.set()
+
+        return Ticket(future, cancel)
+
+    def release(self, key: Hashable) -> None:
+        self.released.append(key)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _run(self, job: Job, future: Future[Result], stopped: threading.Event) -> None:
+        try:
+            while self.gate is not None and not self.gate.wait(0.001) and not stopped.is_set():
+                pass
+            answers = [self._answer(job, number, stopped) for number in range(job.candidates)]
+            cached = common_prefix(self._slots.get(job.key, ()), job.ids)
+            self._slots[job.key] = (*job.ids, *answers[0][0])
+            future.set_result(
+                Result(
+                    candidates=tuple(ids for ids, _ in answers),
+                    finish=tuple(finish for _, finish in answers),
+                    prompt_tokens=len(job.ids),
+                    cached_tokens=cached,
+                    computed_tokens=len(job.ids) - cached,
+                    generated_tokens=sum(len(ids) for ids, _ in answers),
+                    queue_ms=0.0,
+                    prefill_ms=1.0,
+                    decode_ms=1.0,
+                )
+            )
+        except Exception as error:
+            future.set_exception(error)
+
+    def _answer(self, job: Job, number: int, stopped: threading.Event) -> tuple[tuple[int, ...], Finish]:
+        token_bytes = self.tokenizer.token_bytes
+        rest = self._rest(job)
+        ids: list[int] = []
+        while len(ids) < job.max_new_tokens:
+            if stopped.is_set():
+                return tuple(ids), Finish.CANCELLED
+            allowed = job.allowed(ids) if job.allowed else None
+            choice = range(len(token_bytes)) if allowed is None else allowed
+            fitting = [id for id in choice if token_bytes[id] and rest.startswith(token_bytes[id])]
+            if not fitting:
+                return tuple(ids), Finish.STOP
+            ids.append(max(fitting, key=lambda id: len(token_bytes[id])))
+            rest = rest[len(token_bytes[ids[-1]]) :]
+            if job.on_token(number, ids[-1]):
+                return tuple(ids), Finish.STOP
+        return tuple(ids), Finish.LENGTH
+
+    def _rest(self, job: Job) -> bytes:
+        """The middle without what the prompt already has of it."""
+        middle = (self.middle if isinstance(self.middle, str) else self.middle(job)).encode()
+        after = list(job.ids)[list(job.ids).index(self.tokenizer.special["<fim_middle>"]) + 1 :]
+        written = b"".join(self.tokenizer.token_bytes[id] for id in after)
+        known = max(n for n in range(len(middle) + 1) if written.endswith(middle[:n]))
+        return middle[known:]
+
+
+def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:
+    pairs = zip(one, other, strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
+
+
+def doc(marked: str, version: int = 1, language: str = "python") -> tuple[Document, int]:
+    """A document and the offset of its cursor, written as ‸."""
+    offset = marked.index("‸")
+    return Document.open("file:///a.py", language, version, marked.replace("‸", "")), offset
