@@ -1,0 +1,80 @@
+"""Our values <-> lsprotocol's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from lsprotocol import types
+from pygls.capabilities import get_capability
+
+from starfill.assist.completion import Figures
+from starfill.settings import json_name
+from starfill.text.document import Change, Document
+from starfill.text.position import Edit, Encoding, Position, Range
+
+ACCEPTED = "starfill.accepted"  # the command that an editor runs after inserting a suggestion
+_NO_WORD = re.compile(r"\W")
+_LABEL_LENGTH = 60  # characters
+
+
+def position_from(position: types.Position) -> Position:
+    return Position(position.line, position.character)
+
+
+def range_from(where: types.Range) -> Range:
+    return Range(position_from(where.start), position_from(where.end))
+
+
+def changes_from(changes: Sequence[types.TextDocumentContentChangeEvent]) -> list[Change]:
+    return [
+        (range_from(change.range), change.text)
+        if isinstance(change, types.TextDocumentContentChangePartial)
+        else (None, change.text)
+        for change in changes
+    ]
+
+
+def range_to(document: Document, start: int, end: int, encoding: Encoding) -> types.Range:
+    first, last = document.position_at(start, encoding), document.position_at(end, encoding)
+    return types.Range(types.Position(first.line, first.character), types.Position(last.line, last.character))
+
+
+def inline_item(document: Document, edit: Edit, encoding: Encoding) -> types.InlineCompletionItem:
+    accepted = types.Command(title="Starfill: suggestion accepted", command=ACCEPTED, arguments=[document.uri])
+    where = range_to(document, edit.start, edit.end, encoding)
+    return types.InlineCompletionItem(insert_text=edit.text, range=where, command=accepted)
+
+
+def completion_item(
+    document: Document, offset: int, edit: Edit, encoding: Encoding, capabilities: types.ClientCapabilities
+) -> types.CompletionItem:
+    """A suggestion for a popup: it replaces the word before the cursor too, since editors filter items by that word."""
+    before = document.slice(document.line_start(document.line_of(offset)), offset)
+    start = min(edit.start, offset - len(_NO_WORD.split(before)[-1]))
+    text = document.slice(start, edit.start) + edit.text
+    can = "text_document.completion.completion_item."
+    details = bool(get_capability(capabilities, can + "label_details_support", False))
+    modes = get_capability(capabilities, can + "insert_text_mode_support.value_set", None)
+    as_is = types.InsertTextMode.AsIs if types.InsertTextMode.AsIs in (modes or ()) else None
+    first, _, rest = text.strip().partition("\n")
+    return types.CompletionItem(
+        label=first.rstrip()[:_LABEL_LENGTH] + ("…" if rest or len(first) > _LABEL_LENGTH else ""),
+        label_details=types.CompletionItemLabelDetails(description="Starfill") if details else None,
+        detail=None if details else "Starfill",
+        documentation=text if rest else None,
+        kind=types.CompletionItemKind.Text,
+        sort_text="\uffff",
+        filter_text=document.slice(start, offset) or text,
+        text_edit=types.TextEdit(range_to(document, start, edit.end, encoding), text),
+        insert_text_format=types.InsertTextFormat.PlainText,
+        insert_text_mode=as_is,
+        command=types.Command(title="Starfill: suggestion accepted", command=ACCEPTED, arguments=[document.uri]),
+    )
+
+
+def last_completion(figures: Figures) -> dict[str, Any]:
+    """The answer to `starfill/lastCompletion`."""
+    return {json_name(name): value for name, value in asdict(figures).items()}

@@ -1,0 +1,83 @@
+"""What the client can ask: take a snapshot, make one call, convert."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lsprotocol import types
+
+from starfill.lsp import convert
+from starfill.lsp.language_server import Server
+from starfill.lsp.protocol import LastCompletionParams
+from starfill.text.document import Document
+
+
+def initialize(ls: Server, params: types.InitializeParams) -> None:
+    ls.session.configuration.initial(params.initialization_options)
+
+
+async def initialized(ls: Server, params: types.InitializedParams) -> None:
+    ls.session.configuration.watch()
+    await ls.session.configuration.refresh()
+
+
+async def did_change_configuration(ls: Server, params: types.DidChangeConfigurationParams) -> None:
+    await ls.session.configuration.pushed(params.settings)
+
+
+def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
+    item = params.text_document
+    ls.session.open(Document.open(item.uri, item.language_id, item.version, item.text))
+
+
+def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
+    item = params.text_document
+    ls.session.change(item.uri, item.version, convert.changes_from(params.content_changes))
+
+
+def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
+    ls.session.close(params.text_document.uri)
+
+
+async def inline_completion(ls: Server, params: types.InlineCompletionParams) -> types.InlineCompletionList:
+    session, context = ls.session, params.context
+    selected = context.selected_completion_info
+    place = session.place(
+        params.text_document.uri,
+        convert.position_from(params.position),
+        (convert.range_from(selected.range), selected.text) if selected else None,
+    )
+    if place is None:
+        return types.InlineCompletionList([])
+    automatic = context.trigger_kind == types.InlineCompletionTriggerKind.Automatic
+    edits = await session.complete(place, automatic=automatic)
+    return types.InlineCompletionList([convert.inline_item(place.shown, edit, session.encoding) for edit in edits])
+
+
+async def completion(ls: Server, params: types.CompletionParams) -> types.CompletionList:
+    """One item at most, for editors without inline completion."""
+    session = ls.session
+    if session.has_inline_completion:
+        return types.CompletionList(is_incomplete=False, items=[])
+    place = session.place(params.text_document.uri, convert.position_from(params.position))
+    edits = await session.complete(place, automatic=True) if place else []
+    items = [
+        convert.completion_item(place.shown, place.offset, edit, session.encoding, session.capabilities)
+        for edit in edits[:1]
+        if place
+    ]
+    return types.CompletionList(is_incomplete=True, items=items)
+
+
+def accepted(ls: Server, uri: str) -> None:
+    """The command that an editor runs after inserting a suggestion."""
+    if ls.session.loader.assistant is not None:
+        ls.session.loader.assistant.accepted(uri)
+
+
+def last_completion(ls: Server, params: LastCompletionParams) -> dict[str, Any]:
+    return convert.last_completion(ls.session.last(params.uri))
+
+
+def leave(ls: Server, params: None) -> None:
+    ls.leave(ls.protocol.exit_code)

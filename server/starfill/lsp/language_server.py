@@ -1,0 +1,31 @@
+"""pygls' server with our session: what the handlers are given."""
+
+from __future__ import annotations
+
+import asyncio
+
+from pygls.lsp.server import LanguageServer
+
+from starfill import __version__
+from starfill.lsp.backend import Backend
+from starfill.lsp.protocol import Protocol
+from starfill.lsp.session import Session
+
+
+class Server(LanguageServer):
+    """Lives on one event loop, for one client."""
+
+    protocol: Protocol
+
+    def __init__(self, backend: Backend) -> None:
+        super().__init__("starfill", __version__, protocol_cls=Protocol)
+        self.session = Session(self, backend)
+        self.exit_code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def leave(self, code: int) -> None:
+        """End the process soon, with this exit code."""
+        if not self.exit_code.done():
+            self.exit_code.set_result(code)
+
+    def report_server_error(self, error: Exception, source: object) -> None:
+        """pygls shows its internal errors in the editor; they are in the log already."""

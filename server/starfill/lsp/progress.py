@@ -1,0 +1,54 @@
+"""Work-done progress for one load; silent where the client has none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from lsprotocol import types
+from pygls.capabilities import get_capability
+from pygls.exceptions import JsonRpcException
+
+from starfill.lsp.asking import ask
+
+if TYPE_CHECKING:
+    from pygls.lsp.server import LanguageServer
+
+PATIENCE = 5  # seconds for the client to answer; without an answer there is no progress, and the load goes on
+
+
+class Progress:
+    """begin() once, as a task beside the work; report() any time; end() once. All on the event loop."""
+
+    def __init__(self, client: LanguageServer) -> None:
+        self._client = client
+        self._token = str(uuid4())
+        self._percentage, self._message = 0, ""
+        self._state = "new"
+
+    async def begin(self, title: str) -> None:
+        if not get_capability(self._client.client_capabilities, "window.work_done_progress", False):
+            return
+        try:
+            await ask(self._client.work_done_progress.create_async(self._token), PATIENCE)
+        except JsonRpcException:
+            return
+        if self._state == "new":
+            self._state = "shown"
+            begin = types.WorkDoneProgressBegin(title, message=self._message or None, percentage=self._percentage)
+            self._client.work_done_progress.begin(self._token, begin)
+
+    def report(self, fraction: float, message: str) -> None:
+        """`fraction` from 0 to 1. Tells the client when a whole percent or the message is new."""
+        percentage = round(100 * min(max(fraction, 0.0), 1.0))
+        if (percentage, message) == (self._percentage, self._message):
+            return
+        self._percentage, self._message = percentage, message
+        if self._state == "shown":
+            report = types.WorkDoneProgressReport(message=message, percentage=percentage)
+            self._client.work_done_progress.report(self._token, report)
+
+    def end(self) -> None:
+        if self._state == "shown":
+            self._client.work_done_progress.end(self._token, types.WorkDoneProgressEnd())
+        self._state = "ended"

@@ -1,0 +1,133 @@
+"""pygls' protocol, with our own documents and an answer to everything that is not a proper message."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Generator
+from typing import Any
+
+import attrs
+from cattrs import transform_error
+from lsprotocol import types
+from pygls.exceptions import (
+    JsonRpcException,
+    JsonRpcInvalidParams,
+    JsonRpcInvalidRequest,
+    JsonRpcMethodNotFound,
+    JsonRpcParseError,
+    JsonRpcServerNotInitialized,
+)
+from pygls.protocol import LanguageServerProtocol, lsp_method
+
+logger = logging.getLogger(__name__)
+
+STATUS = "starfill/status"
+LAST_COMPLETION = "starfill/lastCompletion"
+
+# pygls' own handlers cost O(file) for a change and end lines at form feeds; its `exit` waits for threads.
+OURS = (types.TEXT_DOCUMENT_DID_OPEN, types.TEXT_DOCUMENT_DID_CHANGE, types.TEXT_DOCUMENT_DID_CLOSE, types.EXIT)
+
+
+@attrs.define
+class LastCompletionParams:
+    uri: str = attrs.field(validator=attrs.validators.instance_of(str))
+
+
+@attrs.define
+class LastCompletionRequest:
+    id: int | str
+    params: LastCompletionParams
+    method: str = LAST_COMPLETION
+    jsonrpc: str = "2.0"
+
+
+class Protocol(LanguageServerProtocol):
+    def _register_builtin_features(self) -> None:
+        super()._register_builtin_features()  # type: ignore[no-untyped-call]
+        for method in OURS:
+            del self.fm.builtin_features[method]
+
+    @lsp_method(types.INITIALIZE)
+    def lsp_initialize(self, params: types.InitializeParams) -> Generator[Any, Any, types.InitializeResult]:
+        """An editor with inline completion is not offered `textDocument/completion`, so that nothing shows twice."""
+        result = yield from super().lsp_initialize(params)
+        if params.capabilities.text_document and params.capabilities.text_document.inline_completion:
+            result.capabilities.completion_provider = None
+        return result
+
+    def get_message_type(self, method: str) -> type[Any] | None:  # type: ignore[override]
+        return LastCompletionRequest if method == LAST_COMPLETION else super().get_message_type(method)
+
+    @property
+    def initialized(self) -> bool:
+        return self._workspace is not None
+
+    @property
+    def exit_code(self) -> int:
+        """What the process ends with, as the protocol says: 0 after `shutdown`, else 1."""
+        return 0 if self._shutdown else 1
+
+    def receive(self, body: bytes | None) -> None:
+        """Handle the body of one message, None for bytes that were no message at all. Never raises."""
+        if body is None:
+            return self._refuse(None, JsonRpcParseError("Parse Error: bytes without a Content-Length header"))
+        try:
+            message = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            return self._refuse(None, JsonRpcParseError(f"Parse Error: the body of a message is not JSON: {error}"))
+        try:
+            self._dispatch(message)
+        except JsonRpcException as error:
+            self._refuse(message, error)
+        except Exception:
+            logger.exception("A message could not be handled")
+        return None
+
+    def _dispatch(self, message: Any) -> None:
+        """Hand a message to its handler; JsonRpcException when it can't be."""
+        if not _is_message(message):
+            raise JsonRpcInvalidRequest("Invalid Request: not a JSON-RPC 2.0 message")
+        method = message.get("method")
+        if method is not None and method != types.EXIT:
+            if not self.initialized and method != types.INITIALIZE:
+                raise JsonRpcServerNotInitialized(f"{method} was sent before initialize")
+            if self.initialized and method == types.INITIALIZE:
+                raise JsonRpcInvalidRequest("Invalid Request: initialize was sent twice")
+            if self._shutdown:
+                raise JsonRpcInvalidRequest(f"Invalid Request: {method} was sent after shutdown")
+            if method not in self.fm.builtin_features | self.fm.features and method != types.CANCEL_REQUEST:
+                raise JsonRpcMethodNotFound.of(method)
+        try:
+            structured = self.structure_message(message)
+        except JsonRpcException as error:
+            raise JsonRpcInvalidParams(f"Invalid Params of {method}: {_reason(error)}") from error
+        self.handle_message(structured)
+
+    def _refuse(self, message: Any, error: JsonRpcException) -> None:
+        """Answer what can't be handled, unless it is a notification or a response; an unreadable id is null."""
+        identifier = message.get("id") if isinstance(message, dict) else None
+        if _is_message(message) and ("method" not in message or "id" not in message):
+            if not message.get("method", "").startswith("$/"):
+                logger.warning("A message was ignored: %s", error)
+            return
+        readable = isinstance(identifier, (str, int)) and not isinstance(identifier, bool)
+        answer = {"code": error.code, "message": error.message}
+        self._send_data({"jsonrpc": self.VERSION, "id": identifier if readable else None, "error": answer})
+
+
+def _is_message(message: Any) -> bool:
+    """Whether this is a request, a notification or a response."""
+    if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
+        return False
+    identifier = message.get("id", 0)
+    if not isinstance(identifier, (str, int)) or isinstance(identifier, bool):
+        return "method" not in message and "error" in message and identifier is None
+    return isinstance(message["method"], str) if "method" in message else "result" in message or "error" in message
+
+
+def _reason(error: JsonRpcException) -> str:
+    """The first thing that is wrong with the parameters, and where."""
+    if error.__cause__ is None:
+        return str(error)
+    return str(transform_error(error.__cause__)[0])

@@ -1,0 +1,37 @@
+"""The language server: what it announces, and who handles what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lsprotocol import types
+
+from starfill.lsp import convert, handlers
+from starfill.lsp.backend import Backend
+from starfill.lsp.language_server import Server
+from starfill.lsp.protocol import LAST_COMPLETION
+
+FEATURES: dict[str, Callable[..., Any]] = {
+    types.INITIALIZE: handlers.initialize,
+    types.INITIALIZED: handlers.initialized,
+    types.WORKSPACE_DID_CHANGE_CONFIGURATION: handlers.did_change_configuration,
+    types.TEXT_DOCUMENT_DID_OPEN: handlers.did_open,
+    types.TEXT_DOCUMENT_DID_CHANGE: handlers.did_change,
+    types.TEXT_DOCUMENT_DID_CLOSE: handlers.did_close,
+    types.TEXT_DOCUMENT_COMPLETION: handlers.completion,
+    types.TEXT_DOCUMENT_INLINE_COMPLETION: handlers.inline_completion,
+    LAST_COMPLETION: handlers.last_completion,
+    types.EXIT: handlers.leave,
+}
+# An editor asks for inline completion only where options are announced, even empty ones.
+OPTIONS = {types.TEXT_DOCUMENT_INLINE_COMPLETION: types.InlineCompletionOptions()}
+
+
+def create_server(backend: Backend) -> Server:
+    """Needs a running event loop."""
+    server = Server(backend)
+    for method, handler in FEATURES.items():
+        server.feature(method, OPTIONS.get(method))(handler)
+    server.command(convert.ACCEPTED)(handlers.accepted)
+    return server

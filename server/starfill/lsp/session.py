@@ -1,0 +1,129 @@
+"""One client's session: its open documents and what it can do; suggestions for a place, or the reason why not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lsprotocol import types
+from pygls.capabilities import get_capability
+
+from starfill.assist.completion import Figures
+from starfill.errors import StarfillError
+from starfill.lsp.backend import Backend
+from starfill.lsp.configuration import Configuration
+from starfill.lsp.loading import Loader
+from starfill.lsp.place import Place
+from starfill.lsp.protocol import STATUS
+from starfill.lsp.status import Status
+from starfill.settings import Settings
+from starfill.text.document import Change, Document
+from starfill.text.position import Edit, Encoding, Position, Range
+
+if TYPE_CHECKING:
+    from pygls.lsp.server import LanguageServer
+
+logger = logging.getLogger(__name__)
+
+
+class Session:
+    """Event loop only. Documents are immutable: who holds one has a snapshot."""
+
+    def __init__(self, client: LanguageServer, backend: Backend) -> None:
+        self._client = client
+        self._documents: dict[str, Document] = {}
+        self._reasons: dict[str, str] = {}  # why the last request for a document did not reach the assistant
+        self.settings = Settings()
+        self.status = Status(lambda report: client.protocol.notify(STATUS, report))
+        self.loader = Loader(client, backend, self.status)
+        self.configuration = Configuration(client, self._apply)
+
+    @property
+    def capabilities(self) -> types.ClientCapabilities:
+        return self._client.client_capabilities
+
+    @property
+    def has_inline_completion(self) -> bool:
+        return get_capability(self.capabilities, "text_document.inline_completion") is not None
+
+    @property
+    def encoding(self) -> Encoding:
+        return Encoding(self._client.server_capabilities.position_encoding or Encoding.UTF16)
+
+    def open(self, document: Document) -> None:
+        self._documents[document.uri] = document
+
+    def change(self, uri: str, version: int, changes: Sequence[Change]) -> None:
+        document = self._documents.get(uri)
+        if document is None:
+            logger.warning("A change of %s was ignored: the document is not open", uri)
+            return
+        document = self._documents[uri] = document.edited(changes, version, self.encoding)
+        if self.loader.assistant is not None and self.settings.enabled_for(uri, document.language_id) is None:
+            self.loader.assistant.edited(document)
+
+    def close(self, uri: str) -> None:
+        self._documents.pop(uri, None)
+        self._reasons.pop(uri, None)
+        if self.loader.assistant is not None:
+            self.loader.assistant.forget(uri)
+
+    def snapshot(self, uri: str) -> Document | None:
+        return self._documents.get(uri)
+
+    def place(self, uri: str, position: Position, selected: tuple[Range, str] | None = None) -> Place | None:
+        """Where to complete, in the document as it is now; None with a reason kept where nothing may be suggested."""
+        document = self.snapshot(uri)
+        reason = self._refusal(document, uri, position)
+        if document is None or reason is not None:
+            self._reasons[uri] = reason or ""
+            return None
+        offset = document.offset_at(position, self.encoding)
+        if selected is None:
+            return Place.of(document, offset)
+        where, text = selected
+        start, end = document.offset_at(where.start, self.encoding), document.offset_at(where.end, self.encoding)
+        return Place.of(document, offset, Edit(min(start, end), max(start, end), text))
+
+    def _refusal(self, document: Document | None, uri: str, position: Position) -> str | None:
+        if document is None:
+            return f"the document {uri} is not open"
+        if position.line >= document.line_count:
+            return f"line {position.line} is outside the document, which has {document.line_count} lines"
+        if self.loader.assistant is None:
+            return self.status.why_not
+        return self.settings.enabled_for(uri, document.language_id)
+
+    async def complete(self, place: Place, *, automatic: bool) -> list[Edit]:
+        """Suggestions as edits of `place.shown`; none, with a reason kept, on any failure or when it has moved on."""
+        assistant, uri = self.loader.assistant, place.document.uri
+        if assistant is None:
+            self._reasons[uri] = self.status.why_not
+            return []
+        self._reasons.pop(uri, None)
+        try:
+            with self.status.busy():
+                completion = await assistant.complete(place.document, place.offset, automatic=automatic)
+        except StarfillError as error:
+            self._reasons[uri] = str(error)
+            return []
+        except Exception as error:
+            logger.exception("A completion failed")
+            self._reasons[uri] = f"internal error: {type(error).__name__}: {error}"
+            return []
+        if self.snapshot(uri) is not place.shown:
+            self._reasons[uri] = "the document has changed since it was asked for"
+            return []
+        return [fitting for edit in completion.items if (fitting := place.fit(edit)) is not None]
+
+    def last(self, uri: str) -> Figures:
+        """What the last request for a document came to."""
+        assistant, reason = self.loader.assistant, self._reasons.get(uri)
+        if reason is None and assistant is not None and (figures := assistant.last(uri)):
+            return figures
+        return Figures(reason=reason or "nothing was asked for this document yet")
+
+    def _apply(self, settings: Settings) -> None:
+        self.settings = settings
+        self.loader.use(settings)

@@ -1,0 +1,288 @@
+"""A language client for tests and benchmarks: plain JSON-RPC over a process's pipes or a socket, and nothing hidden.
+
+    with Client.start([sys.executable, "-m", "starfill", "serve", "--stdio"], options={"device": "cpu"}) as client:
+        client.open("file:///a.py", "def f(")
+        items = client.request("textDocument/inlineCompletion", {...})["items"]
+
+Waiting ends with an AssertionError that holds the server's log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import subprocess
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO
+
+PATIENCE = 20  # seconds; generous, since other work may occupy the machine
+
+INLINE = {"textDocument": {"inlineCompletion": {}}, "window": {"workDoneProgress": True}}
+"""Capabilities of an editor with inline completion, without workspace/configuration."""
+
+
+def silence(params: Any) -> None:
+    """Among the `answers`: no answer at all."""
+
+
+class ResponseError(Exception):
+    """An error answer."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(f"{error['code']}: {error['message']}")
+        self.code: int = error["code"]
+        self.message: str = error["message"]
+
+
+class Client:
+    """One session. `answers` says what to answer to the server's requests: a function of the params, by method."""
+
+    def __init__(self, reader: BinaryIO, writer: BinaryIO, process: subprocess.Popen[bytes] | None = None) -> None:
+        self._reader, self._writer, self.process = reader, writer, process
+        self._changed = threading.Condition()
+        self._ids = 0
+        self._responses: dict[int | str | None, dict[str, Any]] = {}
+        self._closed = False
+        self._log: list[str] = []
+        self.notifications: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []  # from the server
+        self.answers: dict[str, Callable[[Any], Any]] = defaultdict(lambda: lambda params: None)
+        self.versions: dict[str, int] = {}
+        self.initialize_result: dict[str, Any] = {}
+        self.initialize_seconds = 0.0  # from the start of the process to the answer
+        self._threads = [threading.Thread(target=self._read, daemon=True)]
+        if process is not None and process.stderr is not None:
+            self._threads.append(threading.Thread(target=self._read_log, args=(process.stderr,), daemon=True))
+        for thread in self._threads:
+            thread.start()
+
+    @classmethod
+    def start(
+        cls,
+        command: Sequence[str],
+        capabilities: dict[str, Any] | None = None,
+        options: Any = None,
+        *,
+        answers: dict[str, Callable[[Any], Any]] | None = None,
+        initialize: bool = True,
+        **popen: Any,
+    ) -> Client:
+        """Start a server process and, unless told otherwise, initialize it."""
+        started = time.perf_counter()
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, **popen)
+        assert process.stdin and process.stdout
+        client = cls(process.stdout, process.stdin, process)  # type: ignore[arg-type]
+        client.answers.update(answers or {})
+        if initialize:
+            client.initialize(capabilities, options)
+            client.initialize_seconds = time.perf_counter() - started
+        return client
+
+    @classmethod
+    def connect(cls, host: str, port: int) -> Client:
+        connection = socket.create_connection((host, port), PATIENCE)
+        connection.settimeout(None)
+        client = cls(connection.makefile("rb"), connection.makefile("wb", buffering=0))  # type: ignore[arg-type]
+        connection.close()  # the files keep it open
+        return client
+
+    def initialize(self, capabilities: dict[str, Any] | None = None, options: Any = None) -> None:
+        params = {"processId": None, "rootUri": None, "capabilities": INLINE if capabilities is None else capabilities}
+        if options is not None:
+            params["initializationOptions"] = options
+        self.initialize_result = self.request("initialize", params)
+        self.notify("initialized", {})
+
+    # Sending
+
+    def send(self, message: dict[str, Any]) -> None:
+        self.send_body(json.dumps({"jsonrpc": "2.0", **message}).encode())
+
+    def send_body(self, body: bytes) -> None:
+        self.send_bytes(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+    def send_bytes(self, data: bytes) -> None:
+        self._writer.write(data)
+        self._writer.flush()
+
+    def notify(self, method: str, params: Any = None) -> None:
+        self.send({"method": method, "params": params})
+
+    def ask(self, method: str, params: Any = None) -> int:
+        """Send a request without waiting for its answer; answers its id for `answer`."""
+        self._ids += 1
+        self.send({"id": self._ids, "method": method, "params": params})
+        return self._ids
+
+    def request(self, method: str, params: Any = None, seconds: float = PATIENCE) -> Any:
+        return self.answer(self.ask(method, params), seconds)
+
+    # Waiting
+
+    def answer(self, identifier: int | str | None, seconds: float = PATIENCE) -> Any:
+        """The result of a request; ResponseError for an error."""
+        self._wait(lambda: identifier in self._responses, f"an answer to request {identifier}", seconds)
+        response = self._responses.pop(identifier)
+        if "error" in response:
+            raise ResponseError(response["error"])
+        return response["result"]
+
+    def wait_for(
+        self, method: str, accept: Callable[[Any], bool] = lambda params: True, seconds: float = PATIENCE
+    ) -> Any:
+        """The params of the first notification (also an earlier one) of a method that is acceptable."""
+
+        def found() -> list[Any]:
+            return [params for params in self.all(method) if accept(params)]
+
+        self._wait(found, f"a notification {method}", seconds)
+        return found()[0]
+
+    def all(self, method: str) -> list[Any]:
+        """The params of all notifications of a method so far."""
+        return [each["params"] for each in list(self.notifications) if each["method"] == method]
+
+    def wait_for_state(self, state: str, seconds: float = PATIENCE) -> dict[str, Any]:
+        """The latest `starfill/status`, once it is `state`."""
+
+        def latest() -> dict[str, Any]:
+            return (self.all("starfill/status") or [{}])[-1]
+
+        self._wait(lambda: latest().get("state") == state, f"the state {state}", seconds)
+        return latest()
+
+    def wait_for_log(self, text: str, seconds: float = PATIENCE) -> None:
+        self._wait(lambda: text in self.log, f"{text!r} in the log", seconds)
+
+    def exit_code(self, seconds: float = PATIENCE) -> int:
+        """Waits for the process to end."""
+        assert self.process is not None
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"The server did not end within {seconds} s.\n{self.log}") from None
+
+    def _wait(self, condition: Callable[[], Any], what: str, seconds: float) -> None:
+        with self._changed:
+            if not self._changed.wait_for(lambda: condition() or self._closed, seconds):
+                raise AssertionError(f"Waited {seconds} s in vain for {what}.\n{self.log}")
+            if not condition():
+                raise AssertionError(f"The server was gone before {what}.\n{self.log}")
+
+    # Documents
+
+    def open(self, uri: str, text: str, language: str = "python") -> None:
+        self.versions[uri] = 1
+        item = {"uri": uri, "languageId": language, "version": 1, "text": text}
+        self.notify("textDocument/didOpen", {"textDocument": item})
+
+    def change(self, uri: str, *changes: dict[str, Any]) -> None:
+        """Content changes as in the protocol; see `replace`."""
+        self.versions[uri] += 1
+        item = {"uri": uri, "version": self.versions[uri]}
+        self.notify("textDocument/didChange", {"textDocument": item, "contentChanges": list(changes)})
+
+    def close(self, uri: str) -> None:
+        self.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
+
+    def ask_inline(self, uri: str, line: int, character: int, selected: Any = None, trigger: int = 2) -> int:
+        context = {"triggerKind": trigger} | ({"selectedCompletionInfo": selected} if selected else {})
+        place = {"textDocument": {"uri": uri}, "position": {"line": line, "character": character}}
+        return self.ask("textDocument/inlineCompletion", place | {"context": context})
+
+    def inline(self, uri: str, line: int, character: int, selected: Any = None, trigger: int = 2) -> Any:
+        """The items of an inline completion."""
+        return self.answer(self.ask_inline(uri, line, character, selected, trigger))["items"]
+
+    def last(self, uri: str) -> dict[str, Any]:
+        figures: dict[str, Any] = self.request("starfill/lastCompletion", {"uri": uri})
+        return figures
+
+    # The end
+
+    @property
+    def log(self) -> str:
+        return "The server's log:\n" + "".join(self._log)
+
+    def shutdown(self) -> int:
+        """The polite end; answers the exit code."""
+        self.request("shutdown")
+        self.notify("exit")
+        return self.exit_code()
+
+    def kill(self) -> None:
+        for file in (self._writer, self._reader):
+            if file is self._reader and self.process is not None:
+                self.process.kill()
+                self.process.wait()
+                for thread in self._threads:
+                    thread.join(PATIENCE)
+                if self.process.stderr is not None:
+                    self.process.stderr.close()
+            with contextlib.suppress(OSError):
+                file.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.kill()
+
+    # Threads
+
+    def _read(self) -> None:
+        while (message := self._next_message()) is not None:
+            with self._changed:
+                if "method" not in message:
+                    self._responses[message["id"]] = message
+                elif "id" in message:
+                    self.requests.append(message)
+                    if (answer := self.answers[message["method"]]) is not silence:
+                        with contextlib.suppress(OSError, ValueError):  # closed meanwhile
+                            self.send({"id": message["id"], "result": answer(message.get("params"))})
+                else:
+                    self.notifications.append(message)
+                self._changed.notify_all()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _next_message(self) -> dict[str, Any] | None:
+        """Strict about the framing: anything else on stdout is a failure of the server."""
+        length = 0
+        while True:
+            try:
+                line = self._reader.readline()
+            except (OSError, ValueError):
+                return None
+            if not line:
+                return None
+            if line == b"\r\n":
+                break
+            name, _, value = line.decode("ascii").partition(": ")
+            assert name in ("Content-Length", "Content-Type"), f"Not a header: {line!r}"
+            if name == "Content-Length":
+                length = int(value)
+        body = self._reader.read(length)
+        message: dict[str, Any] | None = json.loads(body) if len(body) == length else None
+        return message
+
+    def _read_log(self, stderr: BinaryIO) -> None:
+        for line in stderr:
+            with self._changed:
+                self._log.append(line.decode("utf-8", "replace"))
+                self._changed.notify_all()
+
+
+def position(line: int, character: int) -> dict[str, int]:
+    return {"line": line, "character": character}
+
+
+def replace(start: tuple[int, int], end: tuple[int, int], text: str) -> dict[str, Any]:
+    """A content change: put `text` in the place of the range from `start` to `end`, each (line, character)."""
+    return {"range": {"start": position(*start), "end": position(*end)}, "text": text}

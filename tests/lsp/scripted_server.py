@@ -1,0 +1,140 @@
+"""The real server around a scripted backend: what the model does depends on its name and on the document's first line.
+
+python scripted_server.py            over stdio
+python scripted_server.py HOST PORT  over TCP
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+
+from starfill.assist.completion import Completion, Figures
+from starfill.engine.job import ModelInfo
+from starfill.errors import CheckpointError, RequestError
+from starfill.settings import Settings
+from starfill.text.document import Document
+from starfill.text.position import Edit, Span
+
+
+class ScriptedAssistant:
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.info = ModelInfo(Path(settings.model).name, "gpt_bigcode", "cpu", "scripted", 2048, 512, 1024, 1_000_000)
+        self.figures: dict[str, Figures] = {}
+        self.waiting: dict[str, asyncio.Future[None]] = {}
+        self.notes: list[str] = []
+
+    async def complete(
+        self,
+        document: Document,
+        offset: int,
+        *,
+        automatic: bool = True,
+        candidates: int | None = None,
+        span: Span | None = None,
+    ) -> Completion:
+        uri = document.uri
+        if (older := self.waiting.pop(uri, None)) and not older.done():
+            older.set_result(None)
+        try:
+            items, reason = await self.act(document, offset, automatic)
+        except asyncio.CancelledError:
+            self.notes.append(f"cancelled {uri}")
+            raise
+        source = "model" if items else "none"
+        figures = Figures(reason, "spm", 10, 7, 3, 5, prefill_ms=1.5, decode_ms=2.5, total_ms=4.5, source=source)
+        self.figures[uri] = figures
+        return Completion(uri, document.version, items, figures)
+
+    async def act(self, document: Document, offset: int, automatic: bool) -> tuple[tuple[Edit, ...], str | None]:
+        """The first word of the document says what to do; the default is to insert a number."""
+        line = document.line_of(offset)
+        match document.line_text(0).split(" ")[0]:
+            case "#text":
+                return (Edit(offset, offset, document.text),), None
+            case "#offset":
+                return (Edit(offset, offset, str(offset)),), None
+            case "#line":  # replaces the rest of the line
+                return (Edit(offset, document.line_end(line), f"the rest, {automatic=}"),), None
+            case "#lines":
+                return (Edit(offset, offset, "range(10):\n        print()"),), None
+            case "#quoted":  # replaces an auto-closed quote
+                return (Edit(offset, offset + 1, "text'"),), None
+            case "#two":
+                return (Edit(offset, offset, "one"), Edit(offset, offset, "two")), None
+            case "#notes":
+                return (Edit(offset, offset, "\n".join(self.notes)),), None
+            case "#settings":
+                return (Edit(offset, offset, repr(self.settings)),), None
+            case "#wait":
+                self.waiting[document.uri] = asyncio.get_running_loop().create_future()
+                await self.waiting[document.uri]
+                return (), "superseded by a newer request"
+            case "#busy":
+                await asyncio.sleep(0.2)
+                return (), "only slept"
+            case "#block":  # like a model that can't be interrupted, in a thread that Python would wait for
+                await asyncio.get_running_loop().run_in_executor(None, time.sleep, 60)
+            case "#error":
+                raise RequestError("The request can't be served.")
+            case "#crash":
+                raise RuntimeError("boom")
+            case "#print":
+                print("printed by Python")
+                os.write(1, b"printed below Python\n")
+            case "#nothing":
+                return (), "there is nothing to say"
+        return (Edit(offset, offset, "42"),), None
+
+    def last(self, uri: str) -> Figures | None:
+        return self.figures.get(uri)
+
+    def accepted(self, uri: str) -> None:
+        self.notes.append(f"accepted {uri}")
+
+    def edited(self, document: Document) -> None:
+        self.notes.append(f"edited {document.uri} {document.version}")
+
+    def forget(self, uri: str) -> None:
+        self.notes.append(f"forgot {uri}")
+
+    def configure(self, settings: Settings) -> None:
+        self.notes.append(f"configured max_new_tokens={settings.max_new_tokens}")
+        self.settings = settings
+
+    def close(self) -> None:
+        print(f"closed {self.settings.model}")
+
+
+class ScriptedBackend:
+    def load(self, settings, report):
+        report(0.0, "Looking around")
+        match settings.model:
+            case "missing":
+                raise CheckpointError("The folder missing has no config.json: name a checkpoint folder.")
+            case "crash":
+                raise RuntimeError("boom")
+            case "slow":
+                time.sleep(0.4)
+            case "forever":
+                threading.Thread(target=time.sleep, args=(60,)).start()
+                time.sleep(60)
+            case "talkative":
+                time.sleep(0.2)
+                for step in range(1000):
+                    report(step / 1000, "Reading")
+        report(1.0, "Done")
+        return ScriptedAssistant(settings)
+
+
+if __name__ == "__main__":
+    from starfill.lsp.transport import serve_stdio, serve_tcp
+
+    if len(sys.argv) > 1:
+        serve_tcp(ScriptedBackend(), sys.argv[1], int(sys.argv[2]))
+    serve_stdio(ScriptedBackend())
