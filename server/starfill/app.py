@@ -37,7 +37,7 @@ class LocalBackend:
         config = read_config(model_folder(settings.model))
         tokenizer = Tokenizer.from_folder(config.folder, parse_architecture(config).vocab_size)
         detect(tokenizer.special)  # before minutes of repacking: can this model fill in the middle at all?
-        loaded = load_model(config, choose_device(settings.device), packed_cache(), report)
+        loaded = load_model(config, choose_device(settings.device), packed_cache(), report, shown_name(settings.model))
         engine = LocalEngine(loaded.model, loaded.info, settings.cache_bytes)
         return Assistant(engine, tokenizer, settings)
 
@@ -45,6 +45,10 @@ class LocalBackend:
 def model_folder(model: str) -> Path:
     """The checkpoint folder that the setting `model` means."""
     return BUNDLED if model == "bundled" else Path(model).expanduser()
+
+
+def shown_name(model: str) -> str:
+    return model if model == "bundled" else model_folder(model).name
 
 
 def packed_cache() -> PackedCache:

@@ -46,10 +46,6 @@ class CheckpointConfig:
     model: Mapping[str, Any]
     quantization: Quantization | None
 
-    @property
-    def name(self) -> str:
-        return self.folder.name
-
 
 def read_json(path: Path) -> dict[str, Any]:
     try:

@@ -51,11 +51,15 @@ def choose_device(name: str) -> torch.device:
 
 
 def load_model(
-    config: CheckpointConfig, device: torch.device, cache: PackedCache | None = None, report: Report = lambda *_: None
+    config: CheckpointConfig,
+    device: torch.device,
+    cache: PackedCache | None = None,
+    report: Report = lambda *_: None,
+    name: str = "",
 ) -> Loaded:
     """Raises CheckpointError naming the file, tensor or field that can't be used.
 
-    cache: where repacked linears are kept, None to keep them in memory only.
+    cache: where repacked linears are kept, None to keep them in memory only. name: to be shown, the folder's without it.
     """
     architecture = parse_architecture(config)
     weights = Weights.open(config)
@@ -70,7 +74,7 @@ def load_model(
     return Loaded(
         model,
         ModelInfo(
-            name=config.name,
+            name=name or config.folder.name,
             architecture=config.model_type,
             device=str(device),
             kernel=source.kernel.name,
