@@ -272,6 +272,38 @@ def test_a_new_line_of_imports_is_seen_when_the_window_reaches_the_start() -> No
     assert parts(session.look())[0] == "import re\nx = 1\n"
 
 
+def test_in_spm_new_anchors_cost_nothing_while_the_windows_stand() -> None:
+    session = typist("def f():\n    ‸\n\n\n" + CODE, Layout.SPM)
+    session.type("value = 1\n    " * 80)
+    assert session.anchors > 1
+    assert sum(cost > 4 for cost in session.costs) == 1  # the suffix had more than its share at first
+
+
+def test_spm_fits_when_the_joined_text_takes_more_tokens_than_its_parts() -> None:
+    class Joined(ToyTokenizer):
+        def encode(self, text: str) -> list[int]:
+            return super().encode(text) + [300] * 900 * ("begin" in text and "end" in text)
+
+    document, offset = doc("begin\nend‸\n")
+    limits = Setup(Joined(), detect(TOKENIZER.special), Layout.SPM, 512, 64)
+    prompt, _ = plan(document, offset, None, limits)
+    assert len(prompt.ids) == 512 - 64 and prompt.ids[0] == PREFIX
+
+
+def test_jumping_back_to_the_window_start_does_not_leave_too_little_context() -> None:
+    limits, document = setup(), opened(CODE * 3)
+    _, anchor = plan(document, 30_000, None, limits)
+    start = anchor.offset - len(anchor.prefix.text)
+    _, again = plan(document, start + 200, anchor, limits)
+    assert len(again.prefix.ids) > limits.window // 4
+
+
+def test_a_very_long_line_next_to_the_cursor_is_cut_within() -> None:
+    long = "value, " * 5000
+    _, anchor = plan(*doc(f"{long}\nx\n‸\ny\n{long}\n"), None, setup())
+    assert len(anchor.prefix.ids) > 100 and len(anchor.suffix.ids) > 100
+
+
 @pytest.mark.parametrize("layout", [Layout.ANCHORED_PSM, Layout.SPM])
 def test_the_anchor_moves_when_much_has_been_typed(layout: Layout) -> None:
     session = typist("def f():\n    ‸\n\n\n" + CODE[:3000], layout)

@@ -121,6 +121,11 @@ INDENTATION = [
     ("def f():\n‸\n", "    return 1\n", "def f():\n    return 1‸\n"),
     ("def f():\n  ‸\n    x\n", "  return 1\n", "def f():\n    return 1‸\n    x\n"),
     ("x = ‸\n", " 1", "x = 1‸\n"),
+    ("y  =  ‸\n", "  1", "y  =    1‸\n"),
+    ("if a:‸\n", "\n\tb()\n", "if a:\n\tb()‸\n"),
+    ("if a:\n  b()\n  c()\n\td()\nif b:‸\n", "\n\tb()\n", "if a:\n  b()\n  c()\n\td()\nif b:\n  b()‸\n"),
+    ("if a:\n\tb()\nif b:‸\n", "\n  if c:\n    d()\n", "if a:\n\tb()\nif b:\n\tif c:\n\t\td()‸\n"),
+    ("if a:\n\tb()\n\t‸\n", "\t\tc()\n", "if a:\n\tb()\n\tc()‸\n"),
     ("x = f(a,\n      ‸\n", "  b)", "x = f(a,\n        b)‸\n"),
 ]
 LINE_ENDS = [
@@ -159,6 +164,11 @@ REPEATS_ITSELF = [
     ("‸\n", "aa = 1\nbb = 2\naa = 1\nbb = 2\naa = 1\n", "aa = 1\nbb = 2‸\n"),
     ("x = [‸\n", "None, None, None, None, None, None, None,", "x = [None,‸\n"),
     ("x = [‸\n", "0, 0, 0, 0, 0, 0, 0, 0, 0, 0]", "x = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]‸\n"),
+    ("x = [‸\n", "a, b, b, b, b, b, b", "x = [a, b‸\n"),
+    ("# ‸\n", "it is a file is a file is a file is a file", "# it is a file‸\n"),
+    ("x = ‸\n", "2" + "0" * 40, "x = 20‸\n"),
+    ("x = ‸\n", "0xFFFFFFFFFFFFFFFF", "x = 0xFFFFFFFFFFFFFFFF‸\n"),
+    ("x = [‸\n", "int(a), int(b), int(c), int(d), int(e)]", "x = [int(a), int(b), int(c), int(d), int(e)]‸\n"),
     ("# ‸\n", "----------------------------", "# ----------------------------‸\n"),
     ("    return x\n    ‸\n", "return x\n", nothing("the model repeated the line above")),
 ]
@@ -223,6 +233,7 @@ ENDS_EARLY = [
     ("if (a) {‸\n", "\n  b();\n}\n"),
     ("x = ‸\n", "<fim_middle>"),
     ("‸\n", "print(x)\nprint(x)\nprint(x)\n"),
+    ("x = [‸\n", "a, a, a, a, a, "),
 ]
 
 
@@ -249,6 +260,7 @@ MODES = [
     ("x = ‸\n", False),
     ("x = f(a‸)\n", False),
     ("# a comment‸\n", False),
+    ("    // as follows:‸\n", False),
 ]
 
 
@@ -263,3 +275,9 @@ def test_a_place_reads_only_what_is_near() -> None:
     text = "x = 1\n" * 10_000
     near, _ = place(text + "    ‸\n" + text)
     assert len("".join((*near.above, *near.below))) <= 8000 and not near.from_start
+
+
+def test_a_closer_whose_opener_is_out_of_sight_is_shown() -> None:
+    far = "class A {\n" + "  int x;\n" * 1000
+    assert polished(far + "‸\n", "}\n")[0] is not None
+    assert polished("‸\n", "}\n")[0] is None

@@ -172,7 +172,6 @@ class Assistant:
         tails = tuple(rest for each in memory.shown if (rest := tail(each, document, offset)))
         if len(tails) >= count:
             return tails, replace(figures, source="reuse")
-        memory.shown = ()
 
         def prepare() -> tuple[Prompt, Place] | None:
             if turn.done():

@@ -12,6 +12,7 @@ from starfill.assist.brackets import OPENER_OF, scan
 from starfill.assist.place import Place, opens_block, width
 
 MAX_LINES = 12
+LONGEST_ROUND = 48  # characters of a piece of a line that is looked for again
 
 _DEFINITION = re.compile(
     r"\s*(?:@\w|(?:(?:export|default|public|private|protected|internal|static|final|abstract|async|pub(?:\(\w+\))?|"
@@ -19,7 +20,6 @@ _DEFINITION = re.compile(
     r"(?:def|class|function|func|fn|struct|enum|interface|trait|impl|module|namespace|type|template)"
     r"\s+[\w(<*])"
 )
-_ROUND = re.compile(r"([^\n]{2,32}?)\1{4,}")
 _DECORATION = re.compile(r"\s*(?:@|#|//|/\*|\*|--)")
 
 
@@ -77,6 +77,8 @@ class Stopper:
             return False
         if "\ufffd" in piece or any(leak in self._text for leak in self._place.leaks):
             return True
+        if _round_in_line(self._text) is not None:
+            return True
         if "\n" in piece and without_loops(self._text, self._place.before) != self._text:
             return True
         return "\n" in self._text and end_of(self._text, self._place) is not None
@@ -124,7 +126,7 @@ def _ends_after(line: str, number: int, text: str, place: Place) -> str | None:
 
 
 def without_loops(text: str, before: str = "") -> str:
-    """The text up to where it starts to go round: a line three times, or several lines twice, or a piece of a line.
+    """The text up to where it starts to go round: a line three times, several lines twice, or the last line's end.
 
     before: what stands on the line to the left of the text.
     """
@@ -134,9 +136,25 @@ def without_loops(text: str, before: str = "") -> str:
             block = lines[start : start + size]
             if lines[start : start + size * times] == block * times and all(map(_has_word, block)):
                 return "\n".join(lines[: start + size])[len(before) :]
-    loop = _ROUND.search(text)
-    return text[: loop.end(1)] if loop and _has_word(loop.group(1)) else text
+    return text[: _round_in_line(text)]
 
 
-def _has_word(text: str) -> bool:
-    return re.search(r"[^\W\d_]{2}", text) is not None
+def _round_in_line(text: str) -> int | None:
+    """Where the first round ends, when the last line ends in a piece that comes again and again."""
+    line = text[text.rfind("\n") + 1 :]
+    for size in range(1, LONGEST_ROUND + 1):
+        times = 24 if size == 1 else 5 if size < 8 else 4
+        tail = line[-size * times :]
+        if len(tail) < size * times or tail[size:] != tail[:-size]:
+            continue
+        piece = tail[:size]
+        if piece.isalnum() if size == 1 else len(set(piece)) > 1 and any(map(str.isalpha, piece)):
+            start = len(line) - len(tail)
+            while start and line[start - 1] == line[start - 1 + size]:
+                start -= 1
+            return len(text) - len(line) + start + size
+    return None
+
+
+def _has_word(line: str) -> bool:
+    return re.search(r"[^\W\d_]{2}", line) is not None

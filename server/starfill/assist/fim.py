@@ -152,19 +152,20 @@ def _fresh(document: Document, offset: int, closers: int, previous: Anchor | Non
     start = find_start(document, same_setup.prefix, same_setup.offset, end, room) if same_setup else None
     prefix = cut_prefix(document, end, room, encode, start)
     left = setup.window - len(prefix.ids)
-    if same_setup and _serves(document, after, same_setup.suffix, share // 2, left):
-        suffix = same_setup.suffix
+    if same_setup and _stands(document, after, same_setup.suffix, share // 2):
+        # One that has grown too long is cut to its share at once, or each new anchor would cut it again.
+        suffix = same_setup.suffix if len(same_setup.suffix.ids) <= left else suffix
     elif not suffix.whole and left > share:
         suffix = cut_suffix(document, after, left, encode)
     return Anchor(setup, end, prefix, suffix)
 
 
-def _serves(document: Document, start: int, suffix: Part, least: int, most: int) -> bool:
-    """Whether a previous suffix window stands at `start`, and is neither too short nor too long to keep (tokens)."""
+def _stands(document: Document, start: int, suffix: Part, least: int) -> bool:
+    """Whether a previous suffix window stands at `start`, and isn't too short to keep (tokens)."""
     end = start + len(suffix.text)
     if suffix.whole != (end == len(document)) or document.slice(start, end) != suffix.text:
         return False
-    return len(suffix.ids) <= most and (suffix.whole or len(suffix.ids) >= least)
+    return suffix.whole or len(suffix.ids) >= least
 
 
 def _anchor_offset(document: Document, offset: int, setup: Setup) -> int:

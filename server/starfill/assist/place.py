@@ -17,6 +17,7 @@ TAB_WIDTH = 4  # columns; only to compare indentations
 
 _LINE_END = re.compile("\r\n|\n|\r")
 _OPENS_BLOCK = re.compile(r"[:{(\[]\s*\Z|(?:=>|->|\bdo|\bthen|\bbegin)\s*\Z")
+_COMMENT = re.compile(r"\s*(?:#|//|/\*|\* |-- )")
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ def wants_lines(before: str, rest: str, mode: str = "auto") -> bool:
 
 
 def opens_block(before: str) -> bool:
-    return _OPENS_BLOCK.search(before) is not None
+    """Whether a line ends in what begins a block or a list, and isn't a comment."""
+    return _OPENS_BLOCK.search(before) is not None and _COMMENT.match(before) is None
 
 
 def indent_of(line: str) -> str:

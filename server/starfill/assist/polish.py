@@ -82,56 +82,54 @@ def not_the_line_above(text: str, place: Place) -> str:
 
 
 def same_indentation(text: str, place: Place) -> str:
-    """Tabs where the document indents with tabs, spaces where with spaces."""
+    """Tabs where the document indents with tabs, spaces where with spaces; as it is where the document has neither."""
+    unit = unit_of(place)
+    if unit is None:
+        return text
     first, *others = text.split("\n")
-    lines = [line for line in (place.before, *place.above, *place.below) if line.strip() or line == place.before]
-    tabs = sum(line.startswith("\t") for line in lines)
-    spaces = sum(line.startswith("  ") for line in lines)
-    if tabs > spaces:
-        steps = [len(indent_of(line)) for line in (first, *others) if line.startswith(" ") and line.strip()]
+    lines = others if place.before.strip() else [first, *others]
+    if unit == "\t":
+        steps = [len(indent_of(line)) for line in lines if line.startswith(" ") and line.strip()]
         step = gcd(*steps) if steps else TAB_WIDTH
         step = TAB_WIDTH if step % TAB_WIDTH == 0 else max(step, 2)
-        others = [_with_tabs(line, step) for line in others]
-        first = first if place.before.strip() else _with_tabs(first, step)
-    elif spaces > tabs or "\t" not in place.before:
-        unit = _unit(lines)
-        others = [indent_of(line).replace("\t", unit) + line.lstrip(" \t") for line in others]
-        first = first if place.before.strip() else indent_of(first).replace("\t", unit) + first.lstrip(" \t")
-    return "\n".join((first, *others))
+        lines = [_with_tabs(line, step) for line in lines]
+    else:
+        lines = [indent_of(line).replace("\t", unit) + line.lstrip(" \t") for line in lines]
+    return "\n".join((first, *lines) if place.before.strip() else lines)
 
 
 def right_start(text: str, place: Place) -> str:
     """The first line not further in than the block at the cursor, and no second space after a space."""
-    if not place.before or text.startswith("\n"):
-        return text
     if place.before.strip():
         doubled = re.search(r"\S \Z", place.before) and re.match(r" \S", text)
         return text[1:] if doubled else text
     above = place.previous_line
-    if above is None or not text[0].isspace():
+    if not place.before or above is None or scan(above).open:
         return text
-    lines = (place.before, *place.above, *place.below)
-    most = width(above) + (len(_unit(lines).expandtabs(TAB_WIDTH)) if opens_block(above) else 0)
-    if width(place.before + text.split("\n", 1)[0]) <= max(most, width(place.before)) or scan(above).open:
-        return text
-    missing = max(0, most - width(place.before))
-    return text[: len(indent_of(text)) if missing >= len(indent_of(text)) else missing] + text.lstrip(" \t")
+    step = len((unit_of(place) or "").expandtabs(TAB_WIDTH)) if opens_block(above) else 0
+    most = max(width(above) + step, width(place.before))
+    while text[:1] in (" ", "\t") and width(place.before + text) > most:
+        text = text[1:]
+    return text
 
 
 def balanced(text: str, place: Place) -> str:
-    """Up to the first closer that closes nothing, or what the text after the cursor closes already."""
+    """Up to the first closer that closes nothing, or what the text after the cursor closes already.
+
+    The latter is so when that text would fit without the completion, and fits no longer at its end.
+    """
     closings = scan(text, place.open_around).closing
     for closing in closings:
         if place.from_start and not closing.fits:
             return text[: closing.start]
     ends = (0, *(closing.end for closing in closings), len(text))
-    settled = [
+    fits = [
         _closed_by_rest(scan(text[:end], place.open_around).open, min(count, len(closings)), place)
         for count, end in enumerate(ends)
     ]
-    if not settled[0] or settled[-1]:
+    if not fits[0] or fits[-1]:
         return text
-    last = max(count for count, fine in enumerate(settled) if fine)
+    last = max(count for count, fine in enumerate(fits) if fine)
     return without_rest_of_line(text[: closings[last].start], place) if last < len(closings) else text
 
 
@@ -191,6 +189,18 @@ RULES: tuple[tuple[Rule, str], ...] = (
 )
 
 
+def unit_of(place: Place) -> str | None:
+    """One level of indentation in the lines around; None where none of them is indented."""
+    lines = [line for line in (*place.above, *place.below) if line.strip()]
+    indents = [indent for line in lines if (indent := indent_of(line)) not in ("", " ")] or [indent_of(place.before)]
+    if not any(indents):
+        return None
+    if 2 * sum(indent.startswith("\t") for indent in indents) > len(indents):
+        return "\t"
+    widths = sorted({0, *(len(indent) for indent in indents if "\t" not in indent)})
+    return " " * min((wide - narrow for narrow, wide in pairwise(widths) if wide - narrow > 1), default=TAB_WIDTH)
+
+
 def _taken(text: str, place: Place) -> list[Closing]:
     """The closers in a text that are the ones which the editor has closed already, in their order."""
     taken: list[Closing] = []
@@ -217,13 +227,3 @@ def _closed_by_rest(stack: tuple[str, ...], taken: int, place: Place) -> bool:
 def _with_tabs(line: str, step: int) -> str:
     indent = indent_of(line).replace("\t", " " * step)
     return "\t" * (len(indent) // step) + " " * (len(indent) % step) + line.lstrip(" \t")
-
-
-def _unit(lines: tuple[str, ...] | list[str]) -> str:
-    """One level of indentation in these lines."""
-    indents = [indent_of(line) for line in lines if line.strip()]
-    if any("\t" in indent for indent in indents):
-        return "\t"
-    widths = sorted({len(indent) for indent in indents} | {0})
-    steps = [wide - narrow for narrow, wide in pairwise(widths)]
-    return " " * min((step for step in steps if step > 1), default=TAB_WIDTH)

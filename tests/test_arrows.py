@@ -1,0 +1,83 @@
+"""Who may import whom: lsp -> assist -> engine -> checkpoint, and lsp, assist -> text."""
+
+import ast
+from pathlib import Path
+
+SOURCE = Path(__file__).parent.parent / "server"
+MODULES = {
+    ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted((SOURCE / "starfill").rglob("*.py"))
+}
+
+ANYONE = {"errors", "settings"}
+ROOMS = {  # room -> the rooms that it may import, besides itself
+    "text": set(),
+    "checkpoint": set(),
+    "engine": {"checkpoint"},
+    "assist": {"text", "engine"},
+    "lsp": {"assist", "text", "engine"},
+}
+ONLY_JOBS = {"assist", "lsp"}  # of the engine they see the values that go in and out, which need no torch
+OWNERS = {  # a library -> the rooms that may import it
+    "pygls": {"lsp"},
+    "lsprotocol": {"lsp"},
+    "torch": {"engine", "checkpoint"},
+}
+
+
+def imports(path: Path, module: str) -> set[str]:
+    """The full names of all modules that a file imports, wherever it does; of ours, down to the module."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} has a relative import"
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in MODULES else str(node.module) for name in names}
+    return found
+
+
+def room(module: str) -> str:
+    """The room of one of our modules; a module that stands alone is its own."""
+    return (*module.split("."), "")[1]
+
+
+CASES = [(module, name) for module, path in MODULES.items() for name in sorted(imports(path, module))]
+OURS = [(module, name) for module, name in CASES if name.split(".")[0] == "starfill"]
+
+
+def test_there_is_something_to_check():
+    assert {"text", "lsp", "assist", "engine", "checkpoint"} <= {room(module) for module in MODULES}
+    assert ("starfill.lsp.transport", "starfill.lsp.server") in OURS
+    assert ("starfill.lsp.server", "lsprotocol") in CASES
+
+
+def test_arrows():
+    strays = [
+        f"{module} imports {name}"
+        for module, name in OURS
+        if (here := room(module)) in ROOMS
+        and (
+            room(name) not in {"", here} | ANYONE | ROOMS[here]
+            or (here in ONLY_JOBS and room(name) == "engine" and name != "starfill.engine.job")
+        )
+    ]
+    assert strays == []
+
+
+def test_what_anyone_imports_imports_nothing_of_ours():
+    assert [f"{module} imports {name}" for module, name in OURS if room(module) in ANYONE] == []
+
+
+def test_nothing_imports_app_but_cli():
+    assert {module for module, name in OURS if room(name) == "app"} <= {"starfill.cli", "starfill.__main__"}
+
+
+def test_libraries_have_owners():
+    strays = [
+        f"{module} imports {name}"
+        for module, name in CASES
+        if (owners := OWNERS.get(name.split(".")[0])) is not None and room(module) not in owners
+    ]
+    assert strays == []
