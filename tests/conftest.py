@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from random_checkpoint import SHAPES, Layout, write
 
 TINY = SHAPES["tiny"]
@@ -17,7 +18,7 @@ MakeCheckpoint = Callable[..., Path]
 def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> MakeCheckpoint:
     """make_checkpoint(layout, **changes to the tiny shape) -> the folder of a random gpt_bigcode checkpoint."""
 
-    def make(layout: Layout = Layout(), **changes: int) -> Path:
+    def make(layout: Layout, **changes: int) -> Path:
         folder = tmp_path_factory.mktemp("checkpoint")
         return write(folder, dataclasses.replace(TINY, **changes), layout)
 

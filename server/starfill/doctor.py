@@ -74,9 +74,10 @@ def _model_checks(assistant: Assistant, settings: Settings) -> Iterator[Check]:
 def _completion_checks(assistant: Assistant) -> Iterator[Check]:
     cold = _complete(assistant, BEFORE, 1)
     text = repr(cold.items[0].text) if cold.items else f"nothing: {cold.figures.reason}"
-    yield Check("fill-in-the-middle", cold.figures.generated_tokens > 0, f"return ⟨{text}⟩")
+    yield Check("fill-in-the-middle", cold.figures.generated_tokens > 0, f"return {text}")
     figures = cold.figures
     yield Check("cold completion", True, f"{figures.total_ms:.0f} ms, {figures.computed_tokens} tokens computed")
+    assistant.accepted(cold.uri)  # so that "(" is not typed through it
     warm = _complete(assistant, BEFORE + "(", 2)
     figures = warm.figures
     few = figures.computed_tokens <= 4

@@ -41,8 +41,14 @@ class ResponseError(Exception):
 class Client:
     """One session. `answers` says what to answer to the server's requests: a function of the params, by method."""
 
-    def __init__(self, reader: BinaryIO, writer: BinaryIO, process: subprocess.Popen[bytes] | None = None) -> None:
-        self._reader, self._writer, self.process = reader, writer, process
+    def __init__(
+        self,
+        reader: BinaryIO,
+        writer: BinaryIO,
+        hang_up: Callable[[], None],
+        process: subprocess.Popen[bytes] | None = None,
+    ) -> None:
+        self._reader, self._writer, self._hang_up, self.process = reader, writer, hang_up, process
         self._changed = threading.Condition()
         self._ids = 0
         self._responses: dict[int | str | None, dict[str, Any]] = {}
@@ -76,7 +82,12 @@ class Client:
         pipe = subprocess.PIPE
         process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, **popen)
         assert process.stdin and process.stdout
-        client = cls(process.stdout, process.stdin, process)  # type: ignore[arg-type]
+
+        def end() -> None:
+            process.kill()
+            process.wait()
+
+        client = cls(process.stdout, process.stdin, end, process)  # type: ignore[arg-type]
         client.answers.update(answers or {})
         if initialize:
             client.initialize(capabilities, options)
@@ -87,9 +98,13 @@ class Client:
     def connect(cls, host: str, port: int) -> Client:
         connection = socket.create_connection((host, port), PATIENCE)
         connection.settimeout(None)
-        client = cls(connection.makefile("rb"), connection.makefile("wb", buffering=0))  # type: ignore[arg-type]
-        connection.close()  # the files keep it open
-        return client
+
+        def end() -> None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+        return cls(connection.makefile("rb"), connection.makefile("wb", buffering=0), end)  # type: ignore[arg-type]
 
     def initialize(self, capabilities: dict[str, Any] | None = None, options: Any = None) -> None:
         params = {"processId": None, "rootUri": None, "capabilities": INLINE if capabilities is None else capabilities}
@@ -216,16 +231,13 @@ class Client:
         return self.exit_code()
 
     def kill(self) -> None:
-        for file in (self._writer, self._reader):
-            if file is self._reader and self.process is not None:
-                self.process.kill()
-                self.process.wait()
-                for thread in self._threads:
-                    thread.join(PATIENCE)
-                if self.process.stderr is not None:
-                    self.process.stderr.close()
-            with contextlib.suppress(OSError):
-                file.close()
+        self._hang_up()  # so that the threads come to their end, before what they read is closed
+        for thread in self._threads:
+            thread.join(PATIENCE)
+        for file in (self._writer, self._reader, self.process.stderr if self.process else None):
+            if file is not None:
+                with contextlib.suppress(OSError):
+                    file.close()
 
     def __enter__(self) -> Client:
         return self

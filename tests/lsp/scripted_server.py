@@ -97,9 +97,6 @@ class ScriptedAssistant:
     def accepted(self, uri: str) -> None:
         self.notes.append(f"accepted {uri}")
 
-    def edited(self, document: Document) -> None:
-        self.notes.append(f"edited {document.uri} {document.version}")
-
     def forget(self, uri: str) -> None:
         self.notes.append(f"forgot {uri}")
 

@@ -30,7 +30,8 @@ def test_pushed_settings(start, pushed):
     assert "configured max_new_tokens=9" in client.inline("file:///notes.py", 0, 0)[0]["insertText"]
     assert "max_new_tokens=9" in settings(client)
     assert "top_p=0.5" in settings(client)
-    assert [each["state"] for each in client.all("starfill/status")][:2] == ["loading", "ready"]  # not loaded again
+    states = [each["state"] for each in client.all("starfill/status")]
+    assert (states[0], states.count("loading")) == ("starting", 1)
 
 
 @pytest.mark.parametrize("pushed", [None, {}, {"python": {"x": 1}}, [], {"starfill": None}])
@@ -56,9 +57,10 @@ def test_pulled_settings(start):
 
     held["maxNewTokens"] = 12
     client.notify("workspace/didChangeConfiguration", {"settings": None})
-    client.wait_for("starfill/status")
-    while "max_new_tokens=12" not in settings(client):
-        pass
+    for _ in range(100):  # until the client's answer has arrived
+        if "max_new_tokens=12" in settings(client):
+            break
+    assert "max_new_tokens=12" in settings(client)
 
 
 def test_a_client_that_has_no_such_section(start):

@@ -11,7 +11,7 @@ def test_requests_before_the_model_is_ready(start):
     client.wait_for_state("ready")
     assert len(client.inline(URI, 0, 4)) == 1
     states = [(each["state"], each["model"], each["device"]) for each in client.all("starfill/status")]
-    assert states[:2] == [("loading", "slow", "auto"), ("ready", "slow", "cpu")]
+    assert states[:3] == [("starting", "", ""), ("loading", "slow", "auto"), ("ready", "slow", "cpu")]
 
 
 def test_progress(start):

@@ -47,7 +47,7 @@ class Setup:
     @property
     def typed(self) -> int:
         """Tokens reserved for what is typed after the anchor."""
-        return min(MAX_TYPED, (self.context - self.answer) // 4)
+        return min(MAX_TYPED, (self.context - self.answer) // 8)
 
     @property
     def window(self) -> int:

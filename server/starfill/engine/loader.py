@@ -59,7 +59,7 @@ def load_model(
 ) -> Loaded:
     """Raises CheckpointError naming the file, tensor or field that can't be used.
 
-    cache: where repacked linears are kept, None to keep them in memory only. name: to be shown, the folder's without it.
+    cache: where repacked linears are kept, None to keep them in memory only. name: to show, else the folder's.
     """
     architecture = parse_architecture(config)
     weights = Weights.open(config)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
 
 from lsprotocol import types
 from pygls.capabilities import get_capability
 
-from starfill.assist.completion import Figures
-from starfill.settings import json_name
 from starfill.text.document import Change, Document
 from starfill.text.position import Edit, Encoding, Position, Range
 
@@ -73,8 +69,3 @@ def completion_item(
         insert_text_mode=as_is,
         command=types.Command(title="Starfill: suggestion accepted", command=ACCEPTED, arguments=[document.uri]),
     )
-
-
-def last_completion(figures: Figures) -> dict[str, Any]:
-    """The answer to `starfill/lastCompletion`."""
-    return {json_name(name): value for name, value in asdict(figures).items()}

@@ -9,6 +9,7 @@ from lsprotocol import types
 from starfill.lsp import convert
 from starfill.lsp.language_server import Server
 from starfill.lsp.protocol import LastCompletionParams
+from starfill.lsp.status import Report
 from starfill.text.document import Document
 
 
@@ -17,6 +18,7 @@ def initialize(ls: Server, params: types.InitializeParams) -> None:
 
 
 async def initialized(ls: Server, params: types.InitializedParams) -> None:
+    ls.session.status.set(Report("starting"))
     ls.session.configuration.watch()
     await ls.session.configuration.refresh()
 
@@ -76,7 +78,7 @@ def accepted(ls: Server, uri: str) -> None:
 
 
 def last_completion(ls: Server, params: LastCompletionParams) -> dict[str, Any]:
-    return convert.last_completion(ls.session.last(params.uri))
+    return ls.session.last(params.uri).as_json()
 
 
 def leave(ls: Server, params: None) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
+from pygls.exceptions import FeatureRequestError
 from pygls.lsp.server import LanguageServer
 
 from starfill import __version__
 from starfill.lsp.backend import Backend
 from starfill.lsp.protocol import Protocol
 from starfill.lsp.session import Session
+
+logger = logging.getLogger(__name__)
 
 
 class Server(LanguageServer):
@@ -28,4 +32,6 @@ class Server(LanguageServer):
             self.exit_code.set_result(code)
 
     def report_server_error(self, error: Exception, source: object) -> None:
-        """pygls shows its internal errors in the editor; they are in the log already."""
+        """To the log, not to the editor as pygls does; those of requests are in the log and the answer already."""
+        if source is not FeatureRequestError:
+            logger.error("A notification could not be handled: %s", error, exc_info=error)

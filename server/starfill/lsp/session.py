@@ -59,9 +59,7 @@ class Session:
         if document is None:
             logger.warning("A change of %s was ignored: the document is not open", uri)
             return
-        document = self._documents[uri] = document.edited(changes, version, self.encoding)
-        if self.loader.assistant is not None and self.settings.enabled_for(uri, document.language_id) is None:
-            self.loader.assistant.edited(document)
+        self._documents[uri] = document.edited(changes, version, self.encoding)
 
     def close(self, uri: str) -> None:
         self._documents.pop(uri, None)

@@ -21,7 +21,8 @@ class Report:
 class Status:
     def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
         self._send = send
-        self._report = self._sent = Report("starting")
+        self._report = Report("starting")
+        self._sent: Report | None = None
         self._computing = 0
 
     def set(self, report: Report) -> None:

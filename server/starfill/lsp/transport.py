@@ -23,8 +23,6 @@ from starfill.lsp.framing import Framing
 from starfill.lsp.language_server import Server
 from starfill.lsp.server import create_server
 
-logger = logging.getLogger(__name__)
-
 _CHUNK = 2**16  # bytes
 
 
@@ -57,9 +55,10 @@ def serve_tcp(backend: Backend, host: str, port: int) -> NoReturn:
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             nonlocal taken
-            first = b"" if taken else await reader.read(_CHUNK)  # who says nothing only looks for the port
+            first = b""
+            with contextlib.suppress(OSError):
+                first = b"" if taken else await reader.read(_CHUNK)  # who says nothing only looks for the port
             if not first or taken:
-                logger.warning("A connection was refused: Starfill serves one client at a time")
                 writer.close()
                 return
             taken = True
@@ -74,7 +73,7 @@ def serve_tcp(backend: Backend, host: str, port: int) -> NoReturn:
             listening = await asyncio.start_server(connected, host, port)
         except (OSError, OverflowError) as error:
             raise SettingsError(f"--tcp {host}:{port} can't be used: {error}; choose another port.") from error
-        logger.warning("Listening on %s:%d", *listening.sockets[0].getsockname()[:2])
+        print("Listening on {}:{}".format(*listening.sockets[0].getsockname()), file=sys.stderr, flush=True)
         return await finished
 
     _run(main)
