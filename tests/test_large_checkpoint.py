@@ -1,0 +1,62 @@
+"""A checkpoint of StarCoderBase-1B's shape, all 24 layers, random weights: it loads, completes and stays small."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from random_checkpoint import SHAPES, Layout, write
+
+MEASURED = """
+import sys
+from pathlib import Path
+from starfill.cli import main
+code = 0
+try:
+    main(sys.argv[1:])
+except SystemExit as exit:
+    code = exit.code
+status = Path("/proc/self/status").read_text()
+print("peak", status.split("VmHWM:")[1].split()[0], file=sys.stderr)
+sys.exit(code)
+"""
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="reads the peak memory from Linux's /proc"
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = write(tmp_path_factory.mktemp("large"), SHAPES["starcoderbase-1b"], Layout(4, 128, desc_act=True))
+    yield folder
+    for file in folder.iterdir():  # 0.8 GB
+        file.unlink()
+
+
+def complete(folder: Path, file: Path, cache: Path) -> tuple[dict[str, object], int]:
+    """The answer as JSON, and the process's peak memory in bytes."""
+    command = [sys.executable, "-c", MEASURED, "complete", "--json", "--model", str(folder), f"{file}:2:8"]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600, check=False)
+    assert done.returncode in (0, 1), done.stderr  # random weights may write nothing that is worth showing
+    return json.loads(done.stdout), int(done.stderr.split("peak")[1].split()[0]) * 1024
+
+
+def test_loads_completes_and_stays_small(folder: Path, tmp_path: Path) -> None:
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    file = tmp_path / "a.py"
+    file.write_text("def f(x):\n    return x\n")
+    for start in ("first, repacking", "second, from the cache"):
+        answer, peak = complete(folder, file, tmp_path)
+        assert answer["generatedTokens"], answer
+        assert peak < 1.3 * size + 300e6, start
+        assert peak < 1.5e9, start
+    for packed in tmp_path.rglob("*.safetensors"):
+        packed.unlink()
