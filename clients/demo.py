@@ -1,7 +1,8 @@
 """`make demo`: the bundled model fills in the middle of real files, through the real language server.
 
 Runs `starfill doctor`, then opens files of this repository (which the model was not trained on) as an editor would,
-deletes the rest of a line, asks for an inline completion, types on, and shows what came and how fast.
+deletes the rest of a line, asks for an inline completion, types on, and shows what came and how fast. With a file name
+as argument it also saves the completions as an SVG picture (the one in the README).
 """
 
 from __future__ import annotations
@@ -135,24 +136,24 @@ async def play(editor: Editor, scene: Scene, console: Console) -> None:
     console.print(f"[bold]{scene.file}:{number + 1}[/bold]")
     console.print(shown(before[: len(before) - len(indent)], typed, ghost))
     first = f"{cold:.0f} ms, {figures.computedTokens} tokens computed on opening the file"
-    wrong = next((char for char in rest if not ghost.startswith(char)), None)
-    key = wrong or rest[0]
-    editor.type(uri, 2, at, key)
+    editor.type(uri, 2, at, rest[0])
     ghost, warm, figures = await editor.complete(uri, types.Position(number, len(typed) + 1))
     how = "typed through, no model call" if figures.source == "reuse" else f"{figures.computedTokens} tokens computed"
-    console.print(f"    [dim]{first}; then typing {key!r}: [bold]{warm:.0f} ms[/bold], {how}[/dim]\n")
+    console.print(f"    [dim]{first}; then typing {rest[0]!r}: [bold]{warm:.0f} ms[/bold], {how}[/dim]\n")
 
 
-async def main() -> int:
-    console = Console(highlight=False)
-    console.rule("starfill doctor")
+async def main(picture: Path | None) -> int:
+    Console().rule("starfill doctor")
     doctor = subprocess.run([sys.executable, "-m", "starfill", "doctor"], check=False)
+    console = Console(highlight=False, record=picture is not None, width=100 if picture else None)
     console.rule("completions in real files, through the language server")
     editor = Editor()
     console.print(f"ready after {await editor.start():.1f} s\n")
     for scene in SCENES:
         await play(editor, scene, console)
     await editor.stop()
+    if picture is not None:
+        console.save_svg(str(picture), title="make demo")
     console.rule("set-up")
     starfill = Path(sys.executable).parent / "starfill"
     console.print(SETUP.format(starfill=starfill))
@@ -160,4 +161,4 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    sys.exit(asyncio.run(main(Path(sys.argv[1]) if len(sys.argv) > 1 else None)))

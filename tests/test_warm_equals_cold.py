@@ -48,6 +48,9 @@ class Twice:
     def release(self, key: Hashable) -> None:
         self._engine.release(key)
 
+    def resize(self, cache_bytes: int) -> None:
+        self._engine.resize(cache_bytes)
+
     def close(self) -> None:
         self._engine.close()
 

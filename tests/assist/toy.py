@@ -106,6 +106,9 @@ class ByHeart:
     def release(self, key: Hashable) -> None:
         self.released.append(key)
 
+    def resize(self, cache_bytes: int) -> None:
+        self.cache_bytes = cache_bytes
+
     def close(self) -> None:
         self.closed = True
 

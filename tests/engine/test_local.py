@@ -237,6 +237,14 @@ def test_least_recently_used_slots_are_dropped(make_engine: MakeEngine, loaded: 
     assert answer(engine, Job("b", prompt(100), 1)).computed_tokens == 100
 
 
+def test_a_smaller_budget_holds_from_the_next_job_on(make_engine: MakeEngine) -> None:
+    engine = make_engine()
+    answer(engine, Job("a", prompt(100), 1))
+    engine.resize(0)
+    answer(engine, Job("b", prompt(100), 1))
+    assert answer(engine, Job("a", prompt(100), 1)).computed_tokens == 100
+
+
 def test_an_error_reaches_its_caller_and_the_engine_goes_on(make_engine: MakeEngine) -> None:
     def broken(candidate: int, token: int) -> bool:
         raise RuntimeError("broken callback")

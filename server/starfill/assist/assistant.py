@@ -95,6 +95,7 @@ class Assistant:
         family = self._sentinels.family
         context = min(self.info.context_length, settings.context_tokens or USUAL_CONTEXT)
         self._settings = settings
+        self._engine.resize(settings.cache_bytes)
         self._setup = Setup(
             tokenizer=self._tokenizer,
             sentinels=self._sentinels,

@@ -117,6 +117,10 @@ class Engine(Protocol):
         """Forget the slot of a closed document."""
         ...
 
+    def resize(self, cache_bytes: int) -> None:
+        """A new byte budget for the KV states of all documents."""
+        ...
+
     def close(self) -> None:
         """Stop the worker; running jobs end as cancelled."""
         ...

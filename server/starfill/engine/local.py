@@ -78,7 +78,7 @@ class LocalEngine:
             self._condition.notify()
 
     def resize(self, cache_bytes: int) -> None:
-        """A new byte budget for the KV states; applied when the next job ends."""
+        """A new byte budget for the KV states; it holds when the next job ends."""
         self._slots.budget = cache_bytes
 
     def close(self) -> None:
