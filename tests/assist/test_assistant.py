@@ -162,7 +162,8 @@ def test_limits() -> None:
         long = Document.open(URI, "python", 1, "value = 1\n" * 3000)
         await assistant.complete(long, 15_000)
         assert len(model.jobs[-1].ids) <= 200 - 100
-        assistant.configure(Settings(context_tokens=500, max_new_tokens=20, layout="spm"))
+        assistant.configure(Settings(context_tokens=500, max_new_tokens=20, layout="spm", cache_bytes=1234))
+        assert model.cache_bytes == 1234
         await assistant.complete(long, 15_000)
         assert 200 < len(model.jobs[-1].ids) <= 480
 

@@ -87,6 +87,7 @@ class ByHeart:
     jobs: list[Job] = field(default_factory=list)
     released: list[Hashable] = field(default_factory=list)
     cancelled: list[Job] = field(default_factory=list)
+    cache_bytes: int = 0
     closed: bool = False
     _slots: dict[Hashable, Sequence[int]] = field(default_factory=dict)
 
