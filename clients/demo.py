@@ -8,6 +8,7 @@ as argument it also saves the completions as an SVG picture (the one in the READ
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from typing import Any
 
 from lsprotocol import types
 from pygls.lsp.client import LanguageClient
-from rich.console import Console
+from rich.console import CONSOLE_SVG_FORMAT, Console
 from rich.text import Text
 
 ROOT = Path(__file__).parent.parent
@@ -153,7 +154,8 @@ async def main(picture: Path | None) -> int:
         await play(editor, scene, console)
     await editor.stop()
     if picture is not None:
-        console.save_svg(str(picture), title="make demo")
+        without_web_fonts = re.sub(r"@font-face {{.*?}}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+        console.save_svg(str(picture), title="make demo", code_format=without_web_fonts)
     console.rule("set-up")
     starfill = Path(sys.executable).parent / "starfill"
     console.print(SETUP.format(starfill=starfill))
