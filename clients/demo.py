@@ -36,11 +36,12 @@ class Scene:
 
 
 SCENES = [
+    Scene("server/starfill/assist/healing.py", "self.token_bytes = token_bytes", "self.token_bytes = to"),
+    Scene("server/starfill/engine/generate.py", "started: float | None = None", "started: float |"),
+    Scene("server/starfill/lsp/loading.py", "async def _load(self) -> None:", "async def _load(self)"),
+    Scene("server/starfill/lsp/transport.py", "except KeyboardInterrupt:", "except Key"),
     Scene("server/starfill/engine/slots.py", "def nbytes(self) -> int:", "def nbytes(self) -> "),
     Scene("server/starfill/engine/kv_cache.py", "self.length += tokens", "self.length "),
-    Scene("server/starfill/checkpoint/weights.py", "tensors: dict[str, Tensor] = {}", "tensors: dict[str, "),
-    Scene("server/starfill/engine/local.py", "with self._condition:", "with self."),
-    Scene("server/starfill/headless.py", 'return path.read_bytes().decode("utf-8-sig")', "return path."),
 ]
 
 SETUP = """\
@@ -50,14 +51,22 @@ SETUP = """\
     vim.lsp.config('starfill', {{ cmd = {{ '{starfill}', '--stdio' }}, filetypes = {{ 'python', 'lua', 'c' }} }})
     vim.lsp.enable('starfill')
     vim.lsp.inline_completion.enable()
-    vim.keymap.set('i', '<C-f>', function() vim.lsp.inline_completion.get() end)
+    vim.keymap.set('i', '<C-f>', function()
+      vim.lsp.inline_completion.get({{ on_accept = function(item)
+        local row, col = unpack(vim.api.nvim_win_get_cursor(0))
+        if item.range.start_row == row - 1 and item.range.start_col == col then return item end
+        vim.api.nvim_exec_autocmds('CursorMovedI', {{ buffer = 0 }}) -- older than what you typed: ask again
+      end }})
+    end)
 
 [bold]Helix[/bold]         put into languages.toml:
-    [[language-server]]
+    \\[language-server]
     starfill = {{ command = "{starfill}", args = ["--stdio"] }}
     then add "starfill" to the language-servers of your languages
 
-[bold]Emacs[/bold]         (add-to-list 'eglot-server-programs '(python-mode . ("{starfill}" "--stdio")))
+[bold]Emacs[/bold]         put into init.el, then M-x eglot and C-M-i:
+    (with-eval-after-load 'eglot
+      (add-to-list 'eglot-server-programs '((python-mode python-ts-mode) . ("{starfill}" "--stdio"))))
 
 [bold]Any other[/bold]     start [cyan]{starfill} --stdio[/cyan] as a language server
 """
@@ -158,7 +167,7 @@ async def main(picture: Path | None) -> int:
         console.save_svg(str(picture), title="make demo", code_format=without_web_fonts)
     console.rule("set-up")
     starfill = Path(sys.executable).parent / "starfill"
-    console.print(SETUP.format(starfill=starfill))
+    console.print(SETUP.format(starfill=starfill), soft_wrap=True)
     return doctor.returncode
 
 

@@ -1,6 +1,10 @@
 import pytest
+from lsprotocol import types
 
 from lsp.client import ResponseError, position, replace
+from starfill.lsp import convert
+from starfill.text.document import Document
+from starfill.text.position import Edit, Encoding
 
 MINIMAL = {"textDocument": {"completion": {}}}
 FULL = {
@@ -154,7 +158,8 @@ def complete(client, uri, line, character):
 
 def test_completion_for_a_minimal_client(start):
     client = start(MINIMAL)
-    assert client.initialize_result["capabilities"]["completionProvider"] == {}
+    provider = client.initialize_result["capabilities"]["completionProvider"]
+    assert provider == {"triggerCharacters": [".", "(", "[", ",", "=", ":"]}
     client.wait_for_state("ready")
     client.open("file:///a.py", "value = answ")
     answer = complete(client, "file:///a.py", 0, 12)
@@ -189,3 +194,12 @@ def test_completion_for_a_capable_client(start):
 def test_completion_for_a_client_with_inline_completion(ready):
     ready.open("file:///both.py", "x = ")
     assert complete(ready, "file:///both.py", 0, 4) == {"isIncomplete": False, "items": []}
+
+
+def test_a_popup_item_of_several_lines_says_so():
+    document = Document.open("file:///a.py", "python", 1, "x = ")
+    edit = Edit(4, 4, "\n    first\n    ")
+    item = convert.completion_item(document, 4, edit, Encoding.UTF16, types.ClientCapabilities())
+    assert item.label == "first…"
+    assert item.documentation == edit.text
+    assert item.filter_text is None  # no word before the cursor: the label will do

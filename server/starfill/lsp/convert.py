@@ -55,15 +55,16 @@ def completion_item(
     details = bool(get_capability(capabilities, can + "label_details_support", False))
     modes = get_capability(capabilities, can + "insert_text_mode_support.value_set", None)
     as_is = types.InsertTextMode.AsIs if types.InsertTextMode.AsIs in (modes or ()) else None
-    first, _, rest = text.strip().partition("\n")
+    several = len(text.splitlines()) > 1
+    first = text.strip().splitlines()[0].rstrip()
     return types.CompletionItem(
-        label=first.rstrip()[:_LABEL_LENGTH] + ("…" if rest or len(first) > _LABEL_LENGTH else ""),
+        label=first[:_LABEL_LENGTH] + ("…" if several or len(first) > _LABEL_LENGTH else ""),
         label_details=types.CompletionItemLabelDetails(description="Starfill") if details else None,
         detail=None if details else "Starfill",
-        documentation=text if rest else None,
+        documentation=text if several else None,
         kind=types.CompletionItemKind.Text,
         sort_text="\uffff",
-        filter_text=document.slice(start, offset) or text,
+        filter_text=document.slice(start, offset) or None,
         text_edit=types.TextEdit(range_to(document, start, edit.end, encoding), text),
         insert_text_format=types.InsertTextFormat.PlainText,
         insert_text_mode=as_is,

@@ -24,8 +24,12 @@ FEATURES: dict[str, Callable[..., Any]] = {
     LAST_COMPLETION: handlers.last_completion,
     types.EXIT: handlers.leave,
 }
-# An editor asks for inline completion only where options are announced, even empty ones.
-OPTIONS = {types.TEXT_DOCUMENT_INLINE_COMPLETION: types.InlineCompletionOptions()}
+# An editor asks for inline completion only where options are announced, even empty ones. The popup of one without it
+# opens by itself in words only; these characters are where code goes on and no word has begun.
+OPTIONS = {
+    types.TEXT_DOCUMENT_INLINE_COMPLETION: types.InlineCompletionOptions(),
+    types.TEXT_DOCUMENT_COMPLETION: types.CompletionOptions(trigger_characters=list(".([,=:")),
+}
 
 
 def create_server(backend: Backend) -> Server:
