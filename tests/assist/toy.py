@@ -146,6 +146,9 @@ class ByHeart:
             allowed = job.allowed(ids) if job.allowed else None
             choice = range(len(token_bytes)) if allowed is None else allowed
             fitting = [id for id in choice if token_bytes[id] and rest.startswith(token_bytes[id])]
+            if not fitting and not ids:  # healing has dropped the line end before the middle too
+                rest = b"\n" + rest
+                fitting = [id for id in choice if token_bytes[id] and rest.startswith(token_bytes[id])]
             if not fitting:
                 return tuple(ids), Finish.STOP
             ids.append(max(fitting, key=lambda id: len(token_bytes[id])))
