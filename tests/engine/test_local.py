@@ -259,8 +259,9 @@ def test_closing_ends_every_job(make_engine: MakeEngine, loaded: Loaded) -> None
     gate = Gate(loaded)
     engine = make_engine(model=gate)
     tickets = [engine.submit(Job(key, prompt(CHUNK * 2), 5)) for key in "abc"]
+    gate.arrived.acquire()
+    threading.Timer(0.2, gate.open).start()
     engine.close()
-    gate.open()
     for ticket in tickets:
         assert ticket.future.result(30).finish == (Finish.CANCELLED,)
     assert engine.submit(Job("d", prompt(3), 1)).future.result(30).finish == (Finish.CANCELLED,)

@@ -122,5 +122,5 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Stop the worker; running jobs end as cancelled."""
+        """Stop the worker; running jobs end as cancelled. Waits for the chunk or token being computed."""
         ...

@@ -88,6 +88,8 @@ class LocalEngine:
                 self._end(task, Finish.CANCELLED)
             self._tasks.clear()
             self._condition.notify()
+        # A thread that is inside torch when the interpreter ends aborts the process.
+        self._thread.join()
 
     def _cancel(self, task: Task) -> None:
         with self._condition:
