@@ -77,7 +77,7 @@ class Stopper:
             return False
         if "\ufffd" in piece or any(leak in self._text for leak in self._place.leaks):
             return True
-        if _round_in_line(self._text) is not None:
+        if _goes_round(self._text):
             return True
         if "\n" in piece and without_loops(self._text, self._place.before) != self._text:
             return True
@@ -126,7 +126,9 @@ def _ends_after(line: str, number: int, text: str, place: Place) -> str | None:
 
 
 def without_loops(text: str, before: str = "") -> str:
-    """The text up to where it starts to go round: a line three times, several lines twice, or the last line's end.
+    """The text up to where it starts to go round: a line three times, several lines twice, or within the last line.
+
+    Lines keep their first round. A line that goes round in itself is given up: where it should have ended is unknown.
 
     before: what stands on the line to the left of the text.
     """
@@ -136,11 +138,11 @@ def without_loops(text: str, before: str = "") -> str:
             block = lines[start : start + size]
             if lines[start : start + size * times] == block * times and all(map(_has_word, block)):
                 return "\n".join(lines[: start + size])[len(before) :]
-    return text[: _round_in_line(text)]
+    return text.rpartition("\n")[0] if _goes_round(text) else text
 
 
-def _round_in_line(text: str) -> int | None:
-    """Where the first round ends, when the last line ends in a piece that comes again and again."""
+def _goes_round(text: str) -> bool:
+    """Whether the last line ends in a piece that comes again and again."""
     line = text[text.rfind("\n") + 1 :]
     for size in range(1, LONGEST_ROUND + 1):
         times = 24 if size == 1 else 5 if size < 8 else 4
@@ -149,11 +151,8 @@ def _round_in_line(text: str) -> int | None:
             continue
         piece = tail[:size]
         if piece.isalnum() if size == 1 else len(set(piece)) > 1 and any(map(str.isalpha, piece)):
-            start = len(line) - len(tail)
-            while start and line[start - 1] == line[start - 1 + size]:
-                start -= 1
-            return len(text) - len(line) + start + size
-    return None
+            return True
+    return False
 
 
 def _has_word(line: str) -> bool:
