@@ -17,7 +17,7 @@ from starfill.engine.job import Job
 from starfill.errors import CheckpointError, RequestError
 from starfill.settings import Settings
 from starfill.text.document import Document
-from starfill.text.position import Edit, Span
+from starfill.text.position import Edit
 
 TOKENIZER = ToyTokenizer()
 URI = "file:///a.py"
@@ -262,11 +262,6 @@ def test_the_event_loop_does_not_wait_for_the_tokenizer() -> None:
         return longest
 
     assert asyncio.run(script()) < 0.1
-
-
-def test_a_selected_popup_entry_is_kept() -> None:
-    completion = complete("x = val‸\n", "x = value + 1\n", span=Span(4, 7))
-    assert completion.items == (Edit(4, 7, "value + 1"),)
 
 
 def test_a_position_outside_the_document_is_refused() -> None:

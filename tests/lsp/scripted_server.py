@@ -18,7 +18,7 @@ from starfill.engine.job import ModelInfo
 from starfill.errors import CheckpointError, RequestError
 from starfill.settings import Settings
 from starfill.text.document import Document
-from starfill.text.position import Edit, Span
+from starfill.text.position import Edit
 
 
 class ScriptedAssistant:
@@ -36,7 +36,6 @@ class ScriptedAssistant:
         *,
         automatic: bool = True,
         candidates: int | None = None,
-        span: Span | None = None,
     ) -> Completion:
         uri = document.uri
         if (older := self.waiting.pop(uri, None)) and not older.done():

@@ -98,12 +98,21 @@ def test_a_single_line_of_a_million_characters(client: Client) -> None:
     client.close(uri)
 
 
-@pytest.mark.parametrize("place", [(5000, 0), (2**31 - 1, 0), (0, 2**31 - 1), (3, 999_999)])
-def test_a_position_outside_the_document(client: Client, place: tuple[int, int]) -> None:
+@pytest.mark.parametrize("place", [(5000, 0), (2**31 - 1, 0), (5, 3)])
+def test_a_line_outside_the_document_is_the_reason(client: Client, place: tuple[int, int]) -> None:
     uri = "file:///outside.py"
     client.open(uri, "a = 1\nb = 2\n\n\n")
-    client.inline(uri, *place)
-    assert client.last(uri)["reason"] is None or "outside" in client.last(uri)["reason"] or place[0] < 4
+    assert client.inline(uri, *place) == []
+    assert client.last(uri)["reason"] == f"line {place[0]} is outside the document, which has 5 lines"
+    client.close(uri)
+
+
+def test_a_column_beyond_the_line_means_its_end(client: Client) -> None:
+    uri = "file:///beyond.py"
+    client.open(uri, "a = 1\nb = 2\n\n\n")
+    for item in client.inline(uri, 0, 2**31 - 1):
+        assert item["range"]["start"] == {"line": 0, "character": 5}
+    assert client.last(uri)["source"] == "model"
     client.close(uri)
 
 

@@ -23,7 +23,7 @@ from starfill.engine.job import Engine, Finish, Job, ModelInfo, Result, Sampling
 from starfill.errors import RequestError
 from starfill.settings import Settings
 from starfill.text.document import Document
-from starfill.text.position import Edit, Span
+from starfill.text.position import Edit
 
 USUAL_CONTEXT = 2048  # tokens, where the setting leaves it to us
 LINE_TOKENS = 48  # more than a line of code needs; a model that goes on is lost
@@ -134,12 +134,10 @@ class Assistant:
         *,
         automatic: bool = True,
         candidates: int | None = None,
-        span: Span | None = None,
     ) -> Completion:
         """Edits for a cursor at `offset` (characters).
 
         automatic: not asked for by the user, so one candidate; otherwise as many as `candidates` or the setting says.
-        span: what every edit must at least cover (an entry selected in the editor's popup): the text in it is kept.
         """
         if not 0 <= offset <= len(document):
             raise RequestError(f"Position {offset} is outside of {document.uri}, which has {len(document)} characters.")
@@ -160,8 +158,7 @@ class Assistant:
             figures = replace(figures, total_ms=(time.perf_counter() - started) * 1e3)
             if memory.turn is turn:
                 memory.turn, memory.figures = None, figures
-        items = tuple(_cover(document, edit, span) for edit in edits) if span else edits
-        return Completion(document.uri, document.version, items, figures)
+        return Completion(document.uri, document.version, edits, figures)
 
     async def _answer(
         self, document: Document, offset: int, count: int, memory: Memory, turn: asyncio.Future[None]
@@ -249,9 +246,3 @@ async def _unless(overtaken: asyncio.Future[None], work: asyncio.Future[T]) -> T
     work.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, also when nobody waits any more
     await asyncio.wait((overtaken, work), return_when=asyncio.FIRST_COMPLETED)
     return None if overtaken.done() else work.result()
-
-
-def _cover(document: Document, edit: Edit, span: Span) -> Edit:
-    """The same change, as an edit that begins where `span` does and reaches at least to its end."""
-    start, end = min(span.start, edit.start), max(span.end, edit.end)
-    return Edit(start, end, document.slice(start, edit.start) + edit.text + document.slice(edit.end, end))

@@ -33,6 +33,10 @@ class Quantization:
     checkpoint_format: str
     weights_name: str | None  # model_file_base_name, the safetensors file without its ending
 
+    def groups(self, in_features: int) -> int:
+        """How many groups a layer's input rows form."""
+        return 1 if self.group_size == -1 else max(1, in_features // self.group_size)
+
     def __str__(self) -> str:
         order = "desc_act" if self.desc_act else "no desc_act"
         zero_points = "symmetric" if self.sym else "asymmetric"

@@ -31,8 +31,7 @@ def inspect(folder: Path) -> list[Fact]:
     q = config.quantization
     device = choose_device("auto")
     rows = next(iter(architecture.linears().values()))[0]
-    groups = 1 if q is None or q.group_size == -1 else max(1, rows // q.group_size)
-    kernel = select(Shape(device.type, q.bits if q else None, rows, groups))
+    kernel = select(Shape(device.type, q.bits if q else None, rows, q.groups(rows) if q else 1))
     kv = architecture.kv_shape(torch.float32, device).bytes_per_token
     dtypes = sorted({tensor.dtype for tensor in weights.tensors.values()})
     needed = weights.nbytes + WORKING_SPACE + kv * architecture.context_length

@@ -156,8 +156,7 @@ class CheckpointSource:
         q = self._quantization
         if q is None:
             return select(Shape(self.device.type, None, in_features, 1))
-        groups = 1 if q.group_size == -1 else max(1, in_features // q.group_size)
-        return select(Shape(self.device.type, q.bits, in_features, groups))
+        return select(Shape(self.device.type, q.bits, in_features, q.groups(in_features)))
 
     def _through_cache(self, name: str, out_features: int, make: Callable[[], cpu.Int4Linear]) -> Linear:
         if self._reading is not None:

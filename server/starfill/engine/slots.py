@@ -49,15 +49,6 @@ class Slots:
     def nbytes(self) -> int:
         return sum(slot.cache.nbytes for slot in self._slots.values())
 
-    def __len__(self) -> int:
-        return len(self._slots)
-
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._slots
-
-    def __getitem__(self, key: Hashable) -> Slot:
-        return self._slots[key]
-
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
     """The number of leading ids that `a` and `b` share."""

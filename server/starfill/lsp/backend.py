@@ -9,7 +9,6 @@ from starfill.assist.completion import Completion, Figures
 from starfill.engine.job import ModelInfo
 from starfill.settings import Settings
 from starfill.text.document import Document
-from starfill.text.position import Span
 
 Report = Callable[[float, str], None]
 """How far a load is, from 0 to 1, and what it is doing; may be called from any thread."""
@@ -28,7 +27,6 @@ class Assistant(Protocol):
         *,
         automatic: bool = True,
         candidates: int | None = None,
-        span: Span | None = None,
     ) -> Completion:
         """Suggestions for an offset; cancelling the task stops the computation."""
         ...

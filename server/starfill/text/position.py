@@ -35,14 +35,6 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Code points `start` up to `end` (excluded) of a document."""
-
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
 class Edit:
     """Put `text` in the place of code points `start` up to `end` (excluded)."""
 

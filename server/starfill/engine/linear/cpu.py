@@ -117,7 +117,7 @@ def quantize_head(weight: torch.Tensor, group_size: int = 128) -> Int4Linear:
     """An unquantized output head [N, K] rounded to 8 bits in groups, symmetric: an error of 1/254 of a group's maximum.
 
     The head is read whole for every token, so this halves what a token costs there; benchmarks/LOG.md has the effect on
-    the answers (none that was seen).
+    the answers (0.01 % of the loss).
     """
     rows = weight.shape[1]
     group_size = kernel_group(rows, rows // group_size if rows % group_size == 0 else 1) or rows
