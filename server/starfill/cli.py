@@ -5,19 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from starfill import __version__
+from starfill.commands.models import models
+from starfill.commands.options import loaded, model_options, settings_from
 from starfill.errors import SettingsError, StarfillError
-from starfill.settings import Settings, parse
-
-if TYPE_CHECKING:
-    from starfill.assist.assistant import Assistant
 
 
 class Commands(click.Group):
@@ -60,45 +55,6 @@ def serve(stdio: bool, tcp: str | None) -> None:
             raise SettingsError(f"--tcp {tcp} is not HOST:PORT: write it like 127.0.0.1:4090")
         serve_tcp(LocalBackend(), host.strip("[]"), int(port))
     serve_stdio(LocalBackend())
-
-
-def model_options(command: Any) -> Any:
-    """The settings that the headless commands share."""
-    for option in (
-        click.option("--layout", default="auto", help="auto, anchored-psm, psm or spm."),
-        click.option("--device", default="auto", help="auto, cpu or cuda."),
-        click.option("--model", default="bundled", help="A checkpoint folder; the bundled model without it."),
-    ):
-        command = option(command)
-    return command
-
-
-def settings_from(**values: Any) -> Settings:
-    """Raises SettingsError for the first wrong value: on a command line nothing is silently defaulted."""
-    settings, problems = parse(values)
-    if problems:
-        raise SettingsError(problems[0])
-    return settings
-
-
-@contextmanager
-def loaded(settings: Settings) -> Iterator[Assistant]:
-    """A model, with a progress bar on a terminal while it loads."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from starfill.app import LocalBackend
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("loading the model", total=1.0)
-        assistant = LocalBackend().load(
-            settings, lambda done, message: bar.update(task, completed=done, description=message)
-        )
-    try:
-        yield assistant
-    finally:
-        assistant.close()
 
 
 @main.command()
@@ -146,39 +102,4 @@ def doctor(as_json: bool, model: str, device: str, layout: str) -> None:
     sys.exit(0 if all(check.ok for check in checks) else 1)
 
 
-@main.group()
-def models() -> None:
-    """Look at checkpoints and at what Starfill keeps of them."""
-
-
-@models.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")
-def inspect(path: Path, as_json: bool) -> None:
-    """Print a checkpoint's architecture, quantization, tensors and the memory it needs."""
-    from starfill.app import model_folder
-    from starfill.engine.inspect import inspect as look
-
-    facts = look(model_folder(str(path)))
-    if as_json:
-        click.echo(json.dumps({fact.key: fact.value for fact in facts}, indent=2))
-        return
-    for fact in facts:
-        click.echo(f"{fact.label:<16} {fact.shown}")
-
-
-@models.command()
-@click.option("--clear", is_flag=True, help="Remove all of it.")
-def cache(clear: bool) -> None:
-    """Show (or clear) the repacked weights that make the next start of a model fast."""
-    from starfill.app import packed_cache
-
-    packed = packed_cache()
-    if clear:
-        click.echo(f"{packed.clear() / 1e6:.0f} MB freed in {packed.folder}")
-        return
-    entries = packed.entries()
-    for entry in entries:
-        click.echo(f"{entry.nbytes / 1e6:>10.1f} MB  {entry.path}")
-    total = sum(entry.nbytes for entry in entries)
-    click.echo(f"{total / 1e6:>10.1f} MB  in {packed.folder}, bounded at {packed.limit / 1e9:.0f} GB")
+main.add_command(models)

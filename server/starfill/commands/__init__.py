@@ -1,0 +1,1 @@
+"""The commands of `starfill`, a file for each group; `cli.py` puts them together."""
