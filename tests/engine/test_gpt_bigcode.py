@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
 from conftest import MakeCheckpoint
+from model_checks import check_splits, check_step, check_trim_and_fork, logits, model_at, some_ids
 from random_checkpoint import Layout
 from starfill.checkpoint.config import read_config
-from starfill.engine.kv_cache import KVCache
-from starfill.engine.loader import load_model
-from starfill.engine.models.gpt_bigcode import Model
-
-CPU = torch.device("cpu")
-
-
-def model_at(folder: Path) -> Model:
-    return load_model(read_config(folder), CPU).model
-
-
-@torch.inference_mode()
-def logits(model: Model, *chunks: torch.Tensor) -> torch.Tensor:
-    cache = KVCache(model.kv_shape)
-    return torch.cat([model(chunk, cache, last=len(chunk)) for chunk in chunks])
 
 
 @pytest.mark.parametrize("changes", [{}, {"n_head": 4, "n_layer": 3}, {"n_embd": 96, "n_head": 1, "vocab_size": 400}])
@@ -33,7 +17,7 @@ def test_logits_equal_those_of_transformers(make_checkpoint: MakeCheckpoint, cha
 
     folder = make_checkpoint(Layout(bits=0), **changes)
     theirs = GPTBigCodeForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    ids = torch.randint(0, 300, (200,), generator=torch.Generator().manual_seed(1))
+    ids = some_ids(200)
     with torch.inference_mode():
         expected = theirs(ids[None]).logits[0]
     assert (logits(model_at(folder), ids) - expected).abs().max() < 1e-4
@@ -68,7 +52,7 @@ def test_quantized_logits_equal_those_of_the_dequantized_model(make_checkpoint: 
     missing, unexpected = theirs.load_state_dict(state, strict=False)
     assert not unexpected
     assert all(name == "lm_head.weight" or name.endswith((".attn.bias", ".masked_bias")) for name in missing)
-    ids = torch.randint(0, 300, (100,), generator=torch.Generator().manual_seed(1))
+    ids = some_ids(100)
     with torch.inference_mode():
         expected = theirs(ids[None]).logits[0]
     ours = logits(model_at(folder), ids)
@@ -76,26 +60,11 @@ def test_quantized_logits_equal_those_of_the_dequantized_model(make_checkpoint: 
 
 
 @pytest.mark.parametrize("layout", [Layout(4, 32), Layout(8, 64, True)], ids=str)
-def test_a_position_has_the_same_logits_however_it_was_computed(
-    make_checkpoint: MakeCheckpoint, layout: Layout
-) -> None:
+def test_the_same_bits_however_a_position_was_computed(make_checkpoint: MakeCheckpoint, layout: Layout) -> None:
     model = model_at(make_checkpoint(layout))
-    ids = torch.randint(0, 300, (250,), generator=torch.Generator().manual_seed(2))
-    whole = logits(model, ids)
-    for sizes in ([1] * 250, [100, 1, 1, 3, 145], [127, 2, 121], [128, 122], [5, 240, 1, 4]):
-        assert torch.equal(logits(model, *ids.split(sizes)), whole), sizes
-
-
-def test_trimming_forgets(make_checkpoint: MakeCheckpoint) -> None:
-    model = model_at(make_checkpoint(Layout(4, 32)))
-    ids = torch.randint(0, 300, (200,), generator=torch.Generator().manual_seed(3))
-    cache = KVCache(model.kv_shape)
-    with torch.inference_mode():
-        model(ids, cache, last=0)
-        cache.trim(77)
-        again = model(ids[77:90], cache, last=13)
-    assert cache.length == 90
-    assert torch.equal(again, logits(model, ids)[77:90])
+    check_splits(model)
+    check_step(model)
+    check_trim_and_fork(model)
 
 
 def test_the_last_position_can_be_used(make_checkpoint: MakeCheckpoint) -> None:

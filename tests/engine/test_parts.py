@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from starfill.engine.attention import attention, causal_mask
 from starfill.engine.job import Sampling
 from starfill.engine.kv_cache import BLOCK, KVCache, KVShape
+from starfill.engine.models.activation import ACTIVATIONS
 from starfill.engine.sampling import nucleus, pick
 from starfill.engine.slots import Slots, common_prefix
 
@@ -66,6 +67,73 @@ def test_attention_is_scaled_dot_product_attention(heads: int, kv_heads: int, st
         q.transpose(0, 1), k.repeat_interleave(group, 0), v.repeat_interleave(group, 0), ~mask[:, 0], scale=0.25
     )
     assert torch.allclose(ours, expected.transpose(0, 1).reshape(tokens, -1), atol=1e-5)
+
+
+@pytest.mark.parametrize("window", [1, 100, 128, 200, 1000])
+def test_a_window_hides_what_is_further_back(window: int) -> None:
+    mask = causal_mask(150, 140, torch.device("cpu"), window)
+    for t, key in ((0, 150), (0, 151), (3, 153 - window), (3, 154 - window), (139, 289 - window), (139, 290 - window)):
+        if key >= 0:
+            assert bool(mask[t, 0, key]) == (key > 150 + t or key <= 150 + t - window), (t, key)
+
+
+@pytest.mark.parametrize("dim", [16, 32, 64, 80, 96, 112, 128, 192, 256])
+@pytest.mark.parametrize("kv_heads", [1, 3])
+def test_a_position_attends_with_the_same_bits_alone_and_in_company(kv_heads: int, dim: int) -> None:
+    """A query alone, in small and in large company. Products of few rows take other ways through the library."""
+    tokens = 260
+    rng = torch.Generator().manual_seed(dim)
+    k, v = (torch.randn(kv_heads, 3 * BLOCK, dim, generator=rng) for _ in range(2))
+    for group in (1, 2, 3, 5, 8):
+        q = torch.randn(tokens, kv_heads * group, dim, generator=rng)
+        whole = attention(q, k, v, causal_mask(0, tokens, q.device), dim**-0.5)
+        for start, count in ((0, 1), (5, 2), (100, 1), (101, 3), (127, 1), (130, 5), (200, 17), (259, 1)):
+            end = start + count
+            keys = -(-end // BLOCK) * BLOCK
+            mask = causal_mask(start, count, q.device)
+            part = attention(q[start:end], k[:, :keys], v[:, :keys], mask, dim**-0.5)
+            assert torch.equal(part, whole[start:end]), (group, start, count)
+
+
+@pytest.mark.parametrize("name", ["gelu_pytorch_tanh", "gelu", "relu", "silu"])
+def test_an_activation_gives_every_number_the_same_bits_wherever_it_stands(name: str) -> None:
+    function = ACTIVATIONS[name]
+    every = torch.arange(1 << 16, dtype=torch.int32).to(torch.uint16).view(torch.bfloat16)
+    every = every[every.abs() < 1e30]
+    together = function(every)
+    some = (every.abs() > 1) & (every.abs() < 6)  # where gelu's two ways differ
+    for size in (1, 7):  # torch computes the remainder of a tensor one by one, the rest with vectors
+        alone = torch.cat([function(part.clone()) for part in every[some].split(size)])
+        assert torch.equal(alone, together[some])
+    assert torch.allclose(together.double(), function(every.double()), rtol=0.005, atol=1e-3)
+
+
+def test_a_fork_goes_its_own_way() -> None:
+    cache = KVCache(SHAPE)
+    cache.reserve(130)
+    keys = torch.randn(1, 130, 8)
+    cache.write(1, keys, -keys)
+    cache.advance(130)
+    cache.trim(100)
+    fork = cache.fork()
+    assert (fork.length, fork.capacity, cache.capacity) == (100, BLOCK, 2 * BLOCK)
+    fork.reserve(1)
+    kept, _ = fork.write(1, torch.ones(1, 1, 8), torch.ones(1, 1, 8))
+    assert torch.equal(kept[:, :100], keys[:, :100])
+    assert (kept[:, 100] == 1).all()
+    assert (kept[:, 101:] == 0).all()
+    cache.advance(30)
+    again, _ = cache.write(1, torch.ones(1, 0, 8), torch.ones(1, 0, 8))
+    assert torch.equal(again[:, :130], keys)
+
+
+def test_each_layer_keeps_its_state_on_its_device() -> None:
+    shape = KVShape(3, 1, 8, torch.float32, torch.device("cpu"), tuple(map(torch.device, ("cpu", "meta", "meta"))))
+    cache = KVCache(shape)
+    cache.reserve(5)
+    for layer, device in enumerate(shape.devices):
+        new = torch.ones(1, 5, 8, device=device)
+        assert {part.device for part in cache.write(layer, new, new)} == {device}
 
 
 def test_greedy_takes_the_first_of_equals() -> None:

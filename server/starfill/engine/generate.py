@@ -1,9 +1,12 @@
-"""Prefill and decode of one job as a generator: it pauses after each chunk or token, so that a job can give way."""
+"""Prefill and decode of one job as a generator: it pauses after each chunk or token, so that a job can give way.
+
+The candidates of a job are decoded together: each step is one pass of the model over one token of each.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -22,6 +25,8 @@ class Model(Protocol):
     def kv_shape(self) -> KVShape: ...
 
     def __call__(self, ids: torch.Tensor, cache: KVCache, last: int) -> torch.Tensor: ...
+
+    def step(self, ids: torch.Tensor, caches: Sequence[KVCache]) -> torch.Tensor: ...
 
 
 @dataclass(slots=True)
@@ -57,28 +62,61 @@ class Progress:
         )
 
 
+@dataclass(slots=True, eq=False)
+class Candidate:
+    """An answer being decoded, with random numbers of its own, so that it doesn't depend on the other ones.
+
+    slot: the prompt and what has been computed of the answer. constraint: as in `Job.allowed`; None once it is over.
+    """
+
+    number: int
+    slot: Slot
+    generator: torch.Generator
+    constraint: Callable[[Sequence[int]], Sequence[int] | None] | None
+
+
 def run(model: Model, slot: Slot, progress: Progress, context_length: int) -> Iterator[None]:
-    """`slot` is trimmed to what it shares with the prompt. Pauses (yields) wherever the job may be interrupted."""
+    """`slot` is trimmed to what it shares with the prompt. Pauses (yields) wherever the job may be interrupted.
+
+    The first candidate is decoded in the slot itself, so its KV state stays: it is the one that an editor shows.
+    """
     job = progress.job
     progress.started = time.perf_counter()
     progress.cached_tokens = len(slot.ids)
     logits = yield from _prefill(model, slot, progress)
-    prompt = len(job.ids)
-    generator = torch.Generator(device=logits.device)
-    if job.sampling.seed is not None:
-        generator.manual_seed(job.sampling.seed)
-    else:
-        generator.seed()
-    # The first candidate last: its KV stays in the slot, and it is the one that an editor shows.
-    for candidate in reversed(range(job.candidates)):
-        slot.trim(prompt)
-        yield from _decode(model, slot, progress, candidate, logits, generator, context_length)
+    if job.max_new_tokens == 0:
+        progress.finish = [Finish.LENGTH] * job.candidates
+        return
+    yield
+    began = time.perf_counter()
+    alive = [
+        Candidate(number, slot if number == 0 else slot.fork(), _generator(job, number, logits.device), job.allowed)
+        for number in range(job.candidates)
+    ]
+    alive = [each for each in alive if _goes_on(each, logits, progress, context_length)]
+    progress.decode_s += time.perf_counter() - began
+    while alive:
+        yield
+        began = time.perf_counter()
+        rows = advance(model, [each.slot for each in alive], [progress.candidates[each.number][-1] for each in alive])
+        alive = [each for each, row in zip(alive, rows, strict=True) if _goes_on(each, row, progress, context_length)]
+        progress.decode_s += time.perf_counter() - began
 
 
 def feed(model: Model, slot: Slot, ids: Sequence[int], last: int) -> torch.Tensor:
     """Compute `ids` behind the slot's; logits [last, vocab]. The slot's ids and KV grow together or not at all."""
     logits = model(torch.tensor(ids, dtype=torch.int64, device=model.kv_shape.device), slot.cache, last)
     slot.ids.extend(ids)
+    return logits
+
+
+def advance(model: Model, slots: Sequence[Slot], ids: Sequence[int]) -> torch.Tensor:
+    """Compute one more token of each slot in one pass; logits [len(slots), vocab]."""
+    if len(slots) == 1:
+        return feed(model, slots[0], ids, last=1)
+    logits = model.step(torch.tensor(ids, dtype=torch.int64, device=model.kv_shape.device), [s.cache for s in slots])
+    for slot, id in zip(slots, ids, strict=True):
+        slot.ids.append(id)
     return logits
 
 
@@ -97,33 +135,30 @@ def _prefill(model: Model, slot: Slot, progress: Progress) -> Generator[None, No
         yield
 
 
-def _decode(
-    model: Model,
-    slot: Slot,
-    progress: Progress,
-    candidate: int,
-    logits: torch.Tensor,
-    generator: torch.Generator,
-    context_length: int,
-) -> Iterator[None]:
-    job, ids = progress.job, progress.candidates[candidate]
-    constraint = job.allowed
-    progress.finish[candidate] = Finish.LENGTH if job.max_new_tokens == 0 else None
-    while progress.finish[candidate] is None:
-        yield
-        began = time.perf_counter()
-        if ids:
-            logits = feed(model, slot, ids[-1:], last=1)[0]
-        allowed = constraint(ids) if constraint else None
-        if allowed is None:
-            constraint = None
-        token = pick(logits, job.sampling, generator, allowed)
-        if token in job.stop_ids:
-            progress.finish[candidate] = Finish.STOP
-        else:
-            ids.append(token)
-            if job.on_token(candidate, token):
-                progress.finish[candidate] = Finish.STOP
-            elif len(ids) >= job.max_new_tokens or len(slot.ids) >= context_length:
-                progress.finish[candidate] = Finish.LENGTH
-        progress.decode_s += time.perf_counter() - began
+def _generator(job: Job, number: int, device: torch.device) -> torch.Generator:
+    generator = torch.Generator(device=device)
+    if job.sampling.seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(job.sampling.seed + number)
+    return generator
+
+
+def _goes_on(candidate: Candidate, logits: torch.Tensor, progress: Progress, context_length: int) -> bool:
+    """Choose a candidate's next token from logits [vocab]; False when the candidate has ended."""
+    job, ids = progress.job, progress.candidates[candidate.number]
+    allowed = candidate.constraint(ids) if candidate.constraint else None
+    if allowed is None:
+        candidate.constraint = None
+    token = pick(logits, job.sampling, candidate.generator, allowed)
+    finish = None
+    if token in job.stop_ids:
+        finish = Finish.STOP
+    else:
+        ids.append(token)
+        if job.on_token(candidate.number, token):
+            finish = Finish.STOP
+        elif len(ids) >= job.max_new_tokens or len(candidate.slot.ids) >= context_length:
+            finish = Finish.LENGTH
+    progress.finish[candidate.number] = finish
+    return finish is None

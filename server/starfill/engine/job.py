@@ -29,7 +29,10 @@ class Finish(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """temperature 0 is greedy; otherwise top-p (nucleus) sampling, reproducible when `seed` is given."""
+    """temperature 0 is greedy; otherwise top-p (nucleus) sampling, reproducible when `seed` is given.
+
+    Candidate k draws with seed + k: the same as candidate 0 of a job with that seed, however many there are.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
@@ -47,6 +50,7 @@ class Job:
     key: the slot (a document); a newer job of the same key and priority supersedes an older one.
     ids: the prompt, at least one token.
     max_new_tokens: 0 only prefills the slot.
+    candidates: answers to the same prompt, decoded together.
     stop_ids: sampling one of these ends a candidate; it is not part of the answer.
     on_token(candidate, token): called on the worker thread for each new token (never for a stop id); True ends that
         candidate after this token. Must be quick.

@@ -17,7 +17,8 @@ class KVShape:
     kv_heads: int
     head_dim: int
     dtype: torch.dtype
-    device: torch.device
+    device: torch.device  # where token ids go, and all layers unless `devices` says otherwise
+    devices: tuple[torch.device, ...] = ()  # of each layer
 
     @property
     def bytes_per_token(self) -> int:
@@ -25,7 +26,7 @@ class KVShape:
 
 
 class KVCache:
-    """Positions 0..length are valid. Storage [layers, 2, kv_heads, capacity, head_dim] grows in whole blocks.
+    """Positions 0..length are valid. Each layer's storage [2, kv_heads, capacity, head_dim] grows in whole blocks.
 
     Storage beyond `length` is finite (zeros, or values trimmed away), so that masked positions add exact zeros.
     """
@@ -33,29 +34,30 @@ class KVCache:
     def __init__(self, shape: KVShape) -> None:
         self.shape = shape
         self.length = 0
+        self.capacity = 0
         self._storage = self._allocate(0)
 
-    def _allocate(self, capacity: int) -> torch.Tensor:
+    def _allocate(self, capacity: int) -> list[torch.Tensor]:
         s = self.shape
-        return torch.zeros(s.layers, 2, s.kv_heads, capacity, s.head_dim, dtype=s.dtype, device=s.device)
-
-    @property
-    def capacity(self) -> int:
-        return self._storage.shape[3]
+        size = (2, s.kv_heads, capacity, s.head_dim)
+        return [torch.zeros(size, dtype=s.dtype, device=device) for device in s.devices or (s.device,) * s.layers]
 
     @property
     def nbytes(self) -> int:
-        return self._storage.nbytes
+        return self.shape.bytes_per_token * self.capacity
 
     def reserve(self, tokens: int) -> None:
         """Make room for `tokens` more, by half as much again at least, so that growing stays cheap."""
         needed = self.length + tokens
-        if needed <= self.capacity:
-            return
-        blocks = -(-max(needed, self.capacity * 3 // 2) // BLOCK)
-        grown = self._allocate(blocks * BLOCK)
-        grown[:, :, :, : self.length] = self._storage[:, :, :, : self.length]
-        self._storage = grown
+        if needed > self.capacity:
+            self._resize(max(needed, self.capacity * 3 // 2))
+
+    def _resize(self, capacity: int) -> None:
+        capacity = -(-capacity // BLOCK) * BLOCK
+        grown = self._allocate(capacity)
+        for new, old in zip(grown, self._storage, strict=True):
+            new[:, :, : self.length] = old[:, :, : self.length]
+        self._storage, self.capacity = grown, capacity
 
     def write(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Put keys, values [kv_heads, T, head_dim] at positions length.. of one layer (room must be reserved).
@@ -77,3 +79,10 @@ class KVCache:
         """Forget all positions from `length` on."""
         assert 0 <= length <= self.length
         self.length = length
+
+    def fork(self) -> KVCache:
+        """A cache of its own with the same positions: several continuations of one prompt."""
+        other = KVCache(self.shape)
+        other._storage, other.length = self._storage, self.length
+        other._resize(self.length)
+        return other

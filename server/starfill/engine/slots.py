@@ -19,6 +19,12 @@ class Slot:
         self.cache.trim(length)
         del self.ids[length:]
 
+    def fork(self) -> Slot:
+        """A slot of its own with the same ids and state."""
+        other = Slot(self.cache.fork())
+        other.ids = list(self.ids)
+        return other
+
 
 class Slots:
     def __init__(self, budget: int, new_cache: Callable[[], KVCache]) -> None:

@@ -33,6 +33,7 @@ class Kernel:
     name: str
     supports: Callable[[Shape], bool]
     reason: str
+    packs: bool  # keeps weights packed, in a form of its own
 
 
 KERNELS = (
@@ -40,8 +41,14 @@ KERNELS = (
         "int4pack-bf16",
         lambda s: s.device == "cpu" and s.bits in (3, 4, 8) and kernel_group(s.in_features, s.groups) is not None,
         "torch's native int4 product, bf16 activations",
+        packs=True,
     ),
-    Kernel("dense", lambda s: True, "weights in full: unquantized, or a layout that no packed kernel takes"),
+    Kernel(
+        "dense",
+        lambda s: True,
+        "weights in full: unquantized, or a layout that no packed kernel takes",
+        packs=False,
+    ),
 )
 
 

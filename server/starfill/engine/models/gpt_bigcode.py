@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
-from torch.nn import functional as F
 
-from starfill.engine.attention import attention, causal_mask
-from starfill.engine.kv_cache import KVCache, KVShape
+from starfill.engine.kv_cache import KVShape
+from starfill.engine.models.activation import ACTIVATIONS, check_activation
+from starfill.engine.models.decoder import Decoder, Rows
+from starfill.engine.models.norm import LayerNorm
 from starfill.engine.models.source import Source, field
 from starfill.errors import CheckpointError
-
-ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "gelu_pytorch_tanh": partial(F.gelu, approximate="tanh"),
-    "gelu_fast": partial(F.gelu, approximate="tanh"),
-    "gelu_new": partial(F.gelu, approximate="tanh"),
-    "gelu": F.gelu,
-    "relu": F.relu,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +47,7 @@ class Config:
             raise CheckpointError(
                 f"multi_query is false in {source}: Starfill runs multi-query gpt_bigcode models only"
             )
-        if config.activation not in ACTIVATIONS:
-            raise CheckpointError(
-                f"activation_function {config.activation!r} in {source} is not supported:"
-                f" Starfill runs {', '.join(ACTIVATIONS)}"
-            )
+        check_activation(config.activation, "activation_function", source)
         if config.n_embd % config.n_head:
             raise CheckpointError(f"n_embd {n_embd} in {source} is no multiple of n_head {config.n_head}")
         return config
@@ -87,64 +75,45 @@ class Config:
         return {f"transformer.h.{i}.{name}": shape for i in range(self.n_layer) for name, shape in shapes.items()}
 
 
-class Norm:
-    def __init__(self, source: Source, name: str, size: int, eps: float) -> None:
-        self.weight = source.tensor(f"{name}.weight", (size,))
-        self.bias = source.tensor(f"{name}.bias", (size,))
-        self.eps = eps
-
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+_PARTS = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
 
 
 class Block:
     def __init__(self, config: Config, source: Source, layer: int) -> None:
         name = f"transformer.h.{layer}"
         shapes = config.linears()
-        linear = {part: source.linear(f"{name}.{part}", *shapes[f"{name}.{part}"]) for part in _PARTS}
+        linear = {part: source.linear(f"{name}.{part}", *shapes[f"{name}.{part}"], bias=True) for part in _PARTS}
         self.layer = layer
         self.head_dim = config.head_dim
         self.n_embd = config.n_embd
-        self.ln_1 = Norm(source, f"{name}.ln_1", config.n_embd, config.layer_norm_epsilon)
-        self.ln_2 = Norm(source, f"{name}.ln_2", config.n_embd, config.layer_norm_epsilon)
+        self.ln_1 = LayerNorm(source, f"{name}.ln_1", config.n_embd, config.layer_norm_epsilon)
+        self.ln_2 = LayerNorm(source, f"{name}.ln_2", config.n_embd, config.layer_norm_epsilon)
         self.c_attn, self.c_proj = linear["attn.c_attn"], linear["attn.c_proj"]
         self.c_fc, self.c_out = linear["mlp.c_fc"], linear["mlp.c_proj"]
         self.activation = ACTIVATIONS[config.activation]
 
-    def __call__(self, x: torch.Tensor, cache: KVCache, mask: torch.Tensor) -> torch.Tensor:
-        """x [T, n_embd] float32, the residual stream."""
+    def __call__(self, x: torch.Tensor, rows: Rows) -> torch.Tensor:
         qkv = self.c_attn(self.ln_1(x)).to(x.dtype)
         q, k, v = torch.split(qkv, [self.n_embd, self.head_dim, self.head_dim], dim=1)
-        keys, values = cache.write(self.layer, k[None], v[None])
-        mixed = attention(q.view(len(x), -1, self.head_dim), keys, values, mask, self.head_dim**-0.5)
+        q = q.view(len(x), -1, self.head_dim)
+        mixed = rows.attend(self.layer, q, k[None], v[None], self.head_dim**-0.5)
         x = x + self.c_proj(mixed)
         return x + self.c_out(self.activation(self.c_fc(self.ln_2(x))))
 
 
-_PARTS = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
-
-
-class Model:
-    """Decoder over token ids. The residual stream, norms and attention are float32, whatever the linears use."""
-
+class Model(Decoder):
     def __init__(self, config: Config, source: Source) -> None:
         self.config = config
         size = (config.vocab_size, config.n_embd)
         self.wte = source.table("transformer.wte.weight", size)
         self.wpe = source.table("transformer.wpe.weight", (config.n_positions, config.n_embd))
-        self.blocks = [Block(config, source, layer) for layer in range(config.n_layer)]
-        self.ln_f = Norm(source, "transformer.ln_f", config.n_embd, config.layer_norm_epsilon)
-        self.lm_head = source.head("lm_head.weight", "transformer.wte.weight", size)
-        self.kv_shape = config.kv_shape(torch.float32, source.device)
+        super().__init__(config, source, [Block(config, source.at(layer), layer) for layer in range(config.n_layer)])
+        end = source.at(-1)
+        self.ln_f = LayerNorm(end, "transformer.ln_f", config.n_embd, config.layer_norm_epsilon)
+        self.lm_head = end.head("lm_head.weight", "transformer.wte.weight", size)
 
-    def __call__(self, ids: torch.Tensor, cache: KVCache, last: int) -> torch.Tensor:
-        """Compute ids int64 [T] behind the cache and keep their KV; logits float32 [last, vocab] of the last ones."""
-        start, tokens = cache.length, len(ids)
-        cache.reserve(tokens)
-        mask = causal_mask(start, tokens, ids.device)
-        x = self.wte[ids].float() + self.wpe[start : start + tokens].float()
-        for block in self.blocks:
-            x = block(x, cache, mask)
-        logits = self.lm_head(self.ln_f(x[tokens - last :])).float() if last else x[:0]
-        cache.advance(tokens)
-        return logits
+    def embed(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        return self.wte[ids].float() + self.wpe[positions].float()
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        return self.lm_head(self.ln_f(x)).float()

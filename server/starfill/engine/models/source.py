@@ -14,7 +14,18 @@ T = TypeVar("T", int, float, str)
 
 
 class Source(Protocol):
+    """device: where what is asked for goes. devices: of each layer, one after the other."""
+
     device: torch.device
+    devices: tuple[torch.device, ...]
+
+    def at(self, layer: int) -> Source:
+        """The same source for the parameters of one layer; -1 for what follows the last one."""
+        ...
+
+    def has(self, name: str) -> bool:
+        """Whether the checkpoint holds a tensor of that name."""
+        ...
 
     def tensor(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
         """A small parameter in float32."""
@@ -24,10 +35,13 @@ class Source(Protocol):
         """An embedding table in the checkpoint's dtype, mapped: only the rows that are looked up are ever read."""
         ...
 
-    def linear(self, name: str, in_features: int, out_features: int) -> Linear: ...
+    def linear(self, name: str, in_features: int, out_features: int, bias: bool) -> Linear:
+        """bias: whether the architecture has one; where it doesn't, one that the file has is added all the same
+        (older versions of auto-gptq wrote zeros)."""
+        ...
 
-    def head(self, name: str, tied: str, shape: tuple[int, ...]) -> Linear:
-        """The output head, or the embedding table `tied` where the checkpoint has no head of its own."""
+    def head(self, name: str, tied: str | None, shape: tuple[int, ...]) -> Linear:
+        """The output head, or the embedding table `tied` where the checkpoint has no head of its own; None: it must."""
         ...
 
 

@@ -1,0 +1,167 @@
+"""The skeleton that the architectures share: embedding, blocks, head, over the rows of one or several sequences.
+
+An architecture's file brings its `Config`, its `Block` and a `Model`, a `Decoder` that says how rows are embedded and
+how logits come from them. A block sees rows [R, hidden] and a `Rows` that knows whose they are; only attention asks.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+
+from starfill.engine.attention import attention, causal_mask
+from starfill.engine.kv_cache import KVCache, KVShape
+from starfill.engine.models.source import Source
+
+Rotation = tuple[torch.Tensor, torch.Tensor]  # cosines and signed sines, see rotary.py
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One sequence's rows as attention sees them."""
+
+    cache: KVCache
+    mask: torch.Tensor  # bool [T, 1, keys], True where a row must not look
+
+    def attend(self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
+        keys, values = self.cache.write(layer, k, v)
+        return attention(q, keys, values, self.mask, scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Whose rows a pass computes: T rows of one sequence, or one row of each of several."""
+
+    positions: torch.Tensor  # int64 [R], of each row in its own sequence
+    views: tuple[View, ...]
+    rotation: Rotation | None = None
+
+    def attend(self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
+        """q [R, heads, D], k and v [kv_heads, R, D], all float32 -> [R, heads * D]; k and v are kept."""
+        if len(self.views) == 1:
+            return self.views[0].attend(layer, q, k, v, scale)
+        rows = range(len(self.views))
+        parts = [self.views[i].attend(layer, q[i : i + 1], k[:, i : i + 1], v[:, i : i + 1], scale) for i in rows]
+        return torch.cat(parts)
+
+    def to(self, device: torch.device) -> Rows:
+        return Rows(
+            self.positions.to(device),
+            tuple(View(view.cache, view.mask.to(device)) for view in self.views),
+            None if self.rotation is None else (self.rotation[0].to(device), self.rotation[1].to(device)),
+        )
+
+
+class Block(Protocol):
+    def __call__(self, x: torch.Tensor, rows: Rows) -> torch.Tensor:
+        """x [R, hidden] float32, the residual stream, on the block's device."""
+        ...
+
+
+class Config(Protocol):
+    """What every architecture knows from config.json alone."""
+
+    @property
+    def n_layer(self) -> int: ...
+    @property
+    def n_embd(self) -> int: ...  # the width of the residual stream
+    @property
+    def n_head(self) -> int: ...
+    @property
+    def vocab_size(self) -> int: ...
+    @property
+    def context_length(self) -> int: ...
+
+    def kv_shape(self, dtype: torch.dtype, device: torch.device) -> KVShape: ...
+
+    def linears(self) -> dict[str, tuple[int, int]]:
+        """(in_features, out_features) of each quantizable layer by its full name."""
+        ...
+
+
+class LanguageModel(Protocol):
+    """What a loaded model can do, whatever its architecture; see `Decoder`."""
+
+    kv_shape: KVShape
+    through: str  # what else takes part in running it, to show: "transformers", or nothing
+
+    def __call__(self, ids: torch.Tensor, cache: KVCache, last: int) -> torch.Tensor: ...
+
+    def step(self, ids: torch.Tensor, caches: Sequence[KVCache]) -> torch.Tensor: ...
+
+
+class Decoder(ABC):
+    """Token ids to logits. The residual stream, norms and attention are float32, whatever the linears use.
+
+    window: how many positions back a row may look, itself among them; None for all.
+    """
+
+    through = ""
+
+    def __init__(self, config: Config, source: Source, blocks: Sequence[Block], window: int | None = None) -> None:
+        self.kv_shape = replace(config.kv_shape(torch.float32, source.device), devices=source.devices)
+        self.stages = stages(blocks, source.devices)
+        self.window = window
+
+    @abstractmethod
+    def embed(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """ids and positions int64 [R] -> x [R, hidden] float32."""
+
+    @abstractmethod
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """x [R, hidden] -> [R, vocab] float32."""
+
+    def rotation(self, positions: torch.Tensor) -> Rotation | None:
+        """How queries and keys at these positions are turned; None where positions are embedded instead."""
+        return None
+
+    def __call__(self, ids: torch.Tensor, cache: KVCache, last: int) -> torch.Tensor:
+        """Compute ids int64 [T] behind the cache and keep their KV; logits float32 [last, vocab] of the last ones."""
+        x = self._run(ids, (cache,))
+        logits = self.logits(x[len(ids) - last :]) if last else x[:0]
+        cache.advance(len(ids))
+        return logits
+
+    def step(self, ids: torch.Tensor, caches: Sequence[KVCache]) -> torch.Tensor:
+        """One token for each of N sequences in one pass: ids int64 [N] -> logits float32 [N, vocab].
+
+        On the CPU with quantized linears, row n has the same bits as `self(ids[n:n+1], caches[n], 1)`. All caches
+        advance or none.
+        """
+        logits = self.logits(self._run(ids, caches))
+        for cache in caches:
+            cache.advance(1)
+        return logits
+
+    def _run(self, ids: torch.Tensor, caches: Sequence[KVCache]) -> torch.Tensor:
+        tokens, device = len(ids) // len(caches), ids.device
+        views = []
+        for cache in caches:
+            cache.reserve(tokens)
+            views.append(View(cache, causal_mask(cache.length, tokens, device, self.window)))
+        if len(caches) == 1:
+            positions = torch.arange(caches[0].length, caches[0].length + tokens, device=device)
+        else:
+            positions = torch.tensor([cache.length for cache in caches], device=device)
+        x = self.embed(ids, positions)
+        rows = Rows(positions, tuple(views), self.rotation(positions))
+        for stage, (device, blocks) in enumerate(self.stages):
+            if stage:
+                x, rows = x.to(device), rows.to(device)
+            for block in blocks:
+                x = block(x, rows)
+        return x
+
+
+def stages(blocks: Sequence[Block], devices: Sequence[torch.device]) -> list[tuple[torch.device, list[Block]]]:
+    """Runs of neighbouring blocks on the same device."""
+    runs: list[tuple[torch.device, list[Block]]] = []
+    for block, device in zip(blocks, devices, strict=True):
+        if not runs or runs[-1][0] != device:
+            runs.append((device, []))
+        runs[-1][1].append(block)
+    return runs

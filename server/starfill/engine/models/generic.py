@@ -1,0 +1,213 @@
+"""Any other decoder that `transformers` knows, run on its model class: slower than a file of its own here, but correct.
+
+What is ours: the quantized linears, which stand in for its own wherever the checkpoint has packed weights; the KV
+state, which its attention layers fill through a `Cache` that writes into ours; attention itself, where the class lets
+it be chosen. What a model keeps is found out by running it once on tensors without contents. Models that keep anything
+else than keys and values (recurrent states) can't be trimmed and are refused. Code from a model folder is never run.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import transformers
+from torch import nn
+from torch._subclasses import FakeTensorMode
+from transformers import AutoModelForCausalLM
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers.pytorch_utils import Conv1D
+
+from starfill.engine.kv_cache import KVCache, KVShape
+from starfill.engine.models.bridge import OURS, Bridge, OurLinear, Recorder
+from starfill.engine.models.source import Source
+from starfill.errors import CheckpointError
+
+ATTENTIONS = (OURS, "eager")  # in order of preference; some classes have attention code of their own
+UNREAD = ("quantization_config", "auto_map", "torch_dtype", "dtype")  # fields of config.json that are ours to decide
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """theirs: transformers' own configuration. attention: which of ATTENTIONS the class runs with."""
+
+    theirs: Any
+    attention: str
+    n_layer: int
+    n_embd: int
+    n_head: int
+    kv_heads: int
+    head_dim: int  # the longer one, where keys and values differ
+    vocab_size: int
+    context_length: int
+    shapes: tuple[tuple[str, tuple[int, int]], ...]
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any], source: str) -> Config:
+        """Raises CheckpointError when transformers can't build it, or it can't be run with our KV state."""
+        theirs = _their_config(raw, source)
+        text = theirs.get_text_config()
+        if getattr(text, "sliding_window", None) and not hasattr(transformers, "AttentionMaskInterface"):
+            raise CheckpointError(
+                f"model_type {raw['model_type']!r} in {source} has a sliding window, which transformers"
+                f" {transformers.__version__} runs with a cache of its own only: install transformers 4.53 or newer"
+            )
+        attention, model, kept = _probe(theirs, source)
+        if len(kept) != text.num_hidden_layers:
+            raise CheckpointError(
+                f"model_type {raw['model_type']!r} in {source} is not supported: {len(kept)} of its"
+                f" {text.num_hidden_layers} layers keep keys and values, and other states can't be taken back when text"
+                " is edited"
+            )
+        head = model.get_output_embeddings()
+        shapes = {name: _features(part) for name, part in model.named_modules() if part is not head}
+        return cls(
+            theirs=theirs,
+            attention=attention,
+            n_layer=text.num_hidden_layers,
+            n_embd=text.hidden_size,
+            n_head=text.num_attention_heads,
+            kv_heads=max(keys[1] for keys, _ in kept.values()),
+            head_dim=max(max(keys[3], values[3]) for keys, values in kept.values()),
+            vocab_size=text.vocab_size,
+            context_length=getattr(text, "max_position_embeddings", None) or 2048,  # slopes have no end of their own
+            shapes=tuple((name, shape) for name, shape in shapes.items() if shape is not None),
+        )
+
+    def kv_shape(self, dtype: torch.dtype, device: torch.device) -> KVShape:
+        return KVShape(self.n_layer, self.kv_heads, self.head_dim, dtype, device)
+
+    def linears(self) -> dict[str, tuple[int, int]]:
+        """(in_features, out_features) of each linear layer of the class but the head, by name."""
+        return dict(self.shapes)
+
+
+def _features(module: nn.Module) -> tuple[int, int] | None:
+    """(in_features, out_features) of a linear layer, None for other modules."""
+    if isinstance(module, nn.Linear):
+        return module.in_features, module.out_features
+    if isinstance(module, Conv1D):  # GPT-2's spelling of one
+        return module.nx, module.nf
+    return None
+
+
+def knows(model_type: str) -> bool:
+    """Whether transformers has a decoder for it."""
+    return model_type in transformers.CONFIG_MAPPING and model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+
+def _their_config(raw: Mapping[str, Any], source: str) -> Any:
+    fields = {name: value for name, value in raw.items() if name not in UNREAD}
+    try:
+        return transformers.AutoConfig.for_model(**fields)
+    except Exception as error:  # whatever a class makes of fields that it doesn't like
+        raise CheckpointError(
+            f"model_type {raw['model_type']!r} in {source} can't be run through transformers"
+            f" {transformers.__version__} ({_first_line(error)}): choose a model of another architecture"
+        ) from None
+
+
+def _probe(theirs: Any, source: str) -> tuple[str, Any, dict[int, tuple[torch.Size, torch.Size]]]:
+    """One token through the class, with tensors that have no contents: the attention it takes, what its layers keep."""
+    problem: Exception | None = None
+    for name in ATTENTIONS:
+        kept = Recorder()
+        try:
+            with FakeTensorMode(), torch.no_grad():
+                model = _build(theirs, name)
+                model(input_ids=torch.zeros(1, 1, dtype=torch.int64), past_key_values=kept, use_cache=True)
+        except Exception as error:  # anything: it is their code
+            problem = problem or error
+            continue
+        return name, model, kept.shapes
+    assert problem is not None
+    raise CheckpointError(
+        f"model_type {theirs.model_type!r} in {source} can't be run through transformers {transformers.__version__}"
+        f" ({_first_line(problem)}): choose a model of another architecture"
+    )
+
+
+def _build(theirs: Any, attention: str) -> Any:
+    return AutoModelForCausalLM.from_config(theirs, attn_implementation=attention).eval()  # type: ignore[no-untyped-call]
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:150] if str(error).strip() else 'no message'}"
+
+
+class Model:
+    """A `LanguageModel`, see decoder.py."""
+
+    through = "transformers"
+
+    def __init__(self, config: Config, source: Source) -> None:
+        if len(set(source.devices)) > 1:
+            raise CheckpointError(
+                f"model_type {config.theirs.model_type!r} runs through transformers, on one device only: use a smaller"
+                " model, or device 'cpu'"
+            )
+        self.config = config
+        self.kv_shape = config.kv_shape(torch.float32, source.device)
+        with _parameters_on_meta():
+            self._model = _build(config.theirs, config.attention)
+        for name, shape in config.linears().items():
+            if source.has(f"{name}.qweight"):
+                bias = self._model.get_submodule(name).bias is not None
+                _replace(self._model, name, OurLinear(source.linear(name, *shape, bias=bias)))
+        self._load_head(source)
+        for name, parameter in list(self._model.named_parameters()):
+            value = source.tensor(name, tuple(parameter.shape))
+            _replace(self._model, name, nn.Parameter(value, requires_grad=False))
+        self._model.tie_weights()
+        self._model.to(source.device)
+        self._keeps_few = "logits_to_keep" in inspect.signature(self._model.forward).parameters
+
+    def _load_head(self, source: Source) -> None:
+        """A head without a bias is one of our linears, tied to the embedding or not."""
+        head, table = self._model.get_output_embeddings(), self._model.get_input_embeddings()
+        names = {id(module): name for name, module in self._model.named_modules()}
+        if type(head) is nn.Linear and head.bias is None and id(head) in names:
+            name = names[id(head)]
+            tied = f"{names[id(table)]}.weight" if self.config.theirs.tie_word_embeddings else None
+            shape = (head.out_features, head.in_features)
+            _replace(self._model, name, OurLinear(source.head(f"{name}.weight", tied, shape)))
+
+    def __call__(self, ids: torch.Tensor, cache: KVCache, last: int) -> torch.Tensor:
+        """As `Decoder.__call__`."""
+        tokens = len(ids)
+        cache.reserve(tokens)
+        few = {"logits_to_keep": max(last, 1)} if self._keeps_few else {}
+        answer = self._model(input_ids=ids[None], past_key_values=Bridge(cache, tokens), use_cache=True, **few)
+        logits: torch.Tensor = answer.logits[0].float()
+        cache.advance(tokens)
+        return logits[len(logits) - last :]
+
+    def step(self, ids: torch.Tensor, caches: Sequence[KVCache]) -> torch.Tensor:
+        """As `Decoder.step`, but one sequence after the other: their classes want all of one length."""
+        return torch.cat([self(ids[n : n + 1], cache, 1) for n, cache in enumerate(caches)])
+
+
+def _replace(model: nn.Module, name: str, new: nn.Module | nn.Parameter) -> None:
+    parent, _, last = name.rpartition(".")
+    setattr(model.get_submodule(parent), last, new)
+
+
+@contextmanager
+def _parameters_on_meta() -> Iterator[None]:
+    """Modules made inside have their buffers (rotary tables) for real, and parameters that take no memory."""
+    register = nn.Module.register_parameter
+
+    def on_meta(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        if parameter is not None and parameter.device.type != "meta":
+            parameter = nn.Parameter(parameter.to("meta"), requires_grad=False)
+        register(module, name, parameter)
+
+    nn.Module.register_parameter = on_meta  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        nn.Module.register_parameter = register  # type: ignore[method-assign]

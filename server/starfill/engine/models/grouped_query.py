@@ -1,0 +1,46 @@
+"""Grouped-query attention with rotary positions, as llama and its relatives and starcoder2 have it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from starfill.engine.models.decoder import Rows
+from starfill.engine.models.rotary import rotate
+from starfill.engine.models.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+
+    def linears(self) -> dict[str, tuple[int, int]]:
+        """(in_features, out_features) of the four projections."""
+        all_heads, kv = self.heads * self.head_dim, self.kv_heads * self.head_dim
+        d = self.hidden
+        return {"q_proj": (d, all_heads), "k_proj": (d, kv), "v_proj": (d, kv), "o_proj": (all_heads, d)}
+
+
+class GroupedQueryAttention:
+    def __init__(self, source: Source, name: str, layer: int, shape: Heads, qkv_bias: bool, o_bias: bool) -> None:
+        linears = shape.linears()
+        self.q, self.k, self.v = (
+            source.linear(f"{name}.{part}", *linears[part], bias=qkv_bias) for part in ("q_proj", "k_proj", "v_proj")
+        )
+        self.o = source.linear(f"{name}.o_proj", *linears["o_proj"], bias=o_bias)
+        self.layer = layer
+        self.heads = shape.heads
+        self.head_dim = shape.head_dim
+
+    def __call__(self, x: torch.Tensor, rows: Rows) -> torch.Tensor:
+        """x [R, hidden], normed -> [R, hidden] in the linears' dtype."""
+        assert rows.rotation is not None
+        qk = torch.cat([self.q(x), self.k(x)], 1).float().view(len(x), -1, self.head_dim)
+        v = self.v(x).float().view(len(x), -1, self.head_dim)
+        qk = rotate(qk, rows.rotation)
+        q, k = qk[:, : self.heads], qk[:, self.heads :]
+        return self.o(rows.attend(self.layer, q, k.transpose(0, 1), v.transpose(0, 1), self.head_dim**-0.5))

@@ -1,0 +1,27 @@
+"""Norms over the last dimension, in float32. A row's result doesn't depend on how many rows there are."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+from starfill.engine.models.source import Source
+
+
+class LayerNorm:
+    def __init__(self, source: Source, name: str, size: int, eps: float) -> None:
+        self.weight = source.tensor(f"{name}.weight", (size,))
+        self.bias = source.tensor(f"{name}.bias", (size,))
+        self.eps = eps
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+
+
+class RMSNorm:
+    def __init__(self, source: Source, name: str, size: int, eps: float) -> None:
+        self.weight = source.tensor(f"{name}.weight", (size,))
+        self.eps = eps
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
