@@ -56,16 +56,14 @@ def only_a_pickle(folder: Path) -> None:
     (folder / WEIGHTS).rename(folder / "pytorch_model.bin")
 
 
-def without_sentinels(folder: Path) -> None:
-    edit_json("tokenizer.json", added_tokens=[])(folder)
-
-
 def lose_a_shard(folder: Path) -> None:
     (folder / WEIGHTS).rename(folder / "model-00001-of-00002.safetensors")
 
 
 def lose_an_indexed_shard(folder: Path) -> None:
-    index = {"weight_map": {"transformer.wte.weight": "model-00002-of-00002.safetensors"}}
+    (folder / WEIGHTS).rename(folder / "model-00001-of-00002.safetensors")
+    names = {"transformer.wpe.weight": "model-00001-of-00002", "transformer.wte.weight": "model-00002-of-00002"}
+    index = {"weight_map": {tensor: f"{name}.safetensors" for tensor, name in names.items()}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 
 
@@ -81,7 +79,7 @@ TABLE: list[tuple[Damage, list[str]]] = [
     (lambda f: (f / WEIGHTS).unlink(), ["no .safetensors file", "download"]),
     (only_a_pickle, ["pytorch_model.bin", "pickle", "safetensors version"]),
     (lose_a_shard, ["1 of 2 shards"]),
-    (lose_an_indexed_shard, ["model-00002-of-00002.safetensors", "missing"]),
+    (lose_an_indexed_shard, ["model-00002-of-00002.safetensors", "missing", "1 of 2 shards"]),
     (two_checkpoints, ["other.safetensors", "keep only one"]),
     (set_tensor(f"{C_FC}.qweight", lambda t: t.float()), [f"{C_FC}.qweight", "dtype F32", "I32"]),
     (set_tensor(f"{C_FC}.scales", lambda t: t.int()), [f"{C_FC}.scales", "dtype I32"]),
@@ -97,7 +95,7 @@ TABLE: list[tuple[Damage, list[str]]] = [
     (edit_json("quantize_config.json", bits=None), ["bits None"]),
     (edit_json("quantize_config.json", checkpoint_format="marlin"), ["'marlin'", "gptq_v2"]),
     (edit_json("quantize_config.json", quant_method="awq"), ["'awq'", "'gptq'"]),
-    (edit_json("config.json", model_type="mamba"), ["'mamba'", "gpt_bigcode"]),
+    (edit_json("config.json", model_type="no_such"), ["'no_such'", "gpt_bigcode", "transformers"]),
     (edit_json("config.json", model_type=None), ["model_type", "config.json"]),
     (edit_json("config.json", n_layer=None), ["n_layer", "None", "config.json"]),
     (edit_json("config.json", n_head=-2), ["n_head", "-2"]),
@@ -111,7 +109,6 @@ TABLE: list[tuple[Damage, list[str]]] = [
     (lambda f: (f / "config.json").unlink(), ["config.json", "missing"]),
     (lambda f: (f / "tokenizer.json").unlink(), ["tokenizer.json", "missing"]),
     (lambda f: (f / "tokenizer.json").write_text('{"model": 5}'), ["tokenizer.json", "can't be used"]),
-    (without_sentinels, ["<fim_prefix>", "<fim_suffix>", "<fim_middle>"]),
 ]
 
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from conftest import MakeCheckpoint
-from random_checkpoint import Layout
+from random_checkpoint import SHAPES, Layout, write
 from starfill.checkpoint.config import read_config
 from starfill.engine.kv_cache import KVCache
 from starfill.engine.linear.packed_cache import PackedCache
@@ -79,6 +79,23 @@ def test_a_missing_g_idx_means_groups_in_order(make_checkpoint: MakeCheckpoint) 
     tensors = load_file(only_file(folder))
     save_file({name: t for name, t in tensors.items() if not name.endswith("g_idx")}, only_file(folder))
     assert torch.equal(logits(folder), expected)
+
+
+def test_tensors_that_no_one_asks_for_are_ignored(tmp_path: Path) -> None:
+    folder = write(tmp_path, SHAPES["tiny-llama"], Layout(4, 32, desc_act=True))
+    expected = logits(folder)
+    extra = {f"model.layers.{i}.self_attn.rotary_emb.inv_freq": torch.full((8,), torch.nan) for i in range(2)}
+    save_file({**load_file(only_file(folder)), **extra}, only_file(folder))
+    assert torch.equal(logits(folder), expected)
+
+
+def test_biases_of_zeros_change_nothing(tmp_path: Path) -> None:
+    """auto-gptq writes them for llama's layers, which have none; other writers don't."""
+    found = []
+    for zero_biases in (False, True):
+        layout = Layout(4, 32, desc_act=True, zero_biases=zero_biases)
+        found.append(logits(write(tmp_path / str(zero_biases), SHAPES["tiny-llama"], layout)))
+    assert torch.equal(*found)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
