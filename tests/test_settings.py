@@ -18,6 +18,7 @@ def test_all_settings():
     raw = {
         "model": "/models/starcoder",
         "device": "cpu",
+        "family": "starcoder2",
         "layout": "spm",
         "contextTokens": 1024,
         "maxNewTokens": 32,
@@ -50,6 +51,7 @@ def test_null_means_the_default():
         ("device", "gpu"),
         ("device", ["cpu"]),
         ("layout", "PSM"),
+        ("family", "gpt-4"),
         ("contextTokens", -1),
         ("contextTokens", "2048"),
         ("maxNewTokens", 0),

@@ -62,9 +62,16 @@ def _model_checks(assistant: Assistant, settings: Settings) -> Iterator[Check]:
     yield Check("model", True, f"{info.name} ({info.architecture}), {info.weight_bytes / 1e6:.0f} MB of weights")
     yield Check("device", True, info.device)
     yield Check("kernel", True, info.kernel)
-    ids = assistant.sentinel_ids
-    listed = ", ".join(f"{text} = {id}" for text, id in ids.items())
-    yield Check("sentinels, one token each", len(set(ids.values())) == len(ids), listed)
+    dialect = assistant.dialect
+    yield Check("family", True, dialect.family.name)
+    if dialect.fim is None:
+        yield Check(
+            "sentinels", True, "none: the model can't fill in the middle, it completes the text before the cursor"
+        )
+    else:
+        ids = dialect.fim.ids
+        listed = ", ".join(f"{text} = {id}" for text, id in ids.items())
+        yield Check("sentinels, one token each", len(set(ids.values())) == len(ids), listed)
     yield Check("key/value state per token", True, f"{info.kv_bytes_per_token / 1024:.1f} KiB")
     fitting = settings.cache_bytes // (info.kv_bytes_per_token * assistant.context)
     detail = f"{fitting} with {assistant.context} tokens each in {settings.cache_bytes / 2**20:.0f} MiB"
@@ -74,7 +81,8 @@ def _model_checks(assistant: Assistant, settings: Settings) -> Iterator[Check]:
 def _completion_checks(assistant: Assistant) -> Iterator[Check]:
     cold = _complete(assistant, BEFORE, 1)
     text = repr(cold.items[0].text) if cold.items else f"nothing: {cold.figures.reason}"
-    yield Check("fill-in-the-middle", cold.figures.generated_tokens > 0, f"return {text}")
+    asked = "completion" if assistant.dialect.fim is None else "fill-in-the-middle"
+    yield Check(asked, cold.figures.generated_tokens > 0, f"return {text}")
     figures = cold.figures
     yield Check("cold completion", True, f"{figures.total_ms:.0f} ms, {figures.computed_tokens} tokens computed")
     assistant.accepted(cold.uri)  # so that "(" is not typed through it

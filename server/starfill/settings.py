@@ -16,7 +16,25 @@ from typing import Any, Literal, get_args
 from urllib.parse import unquote, urlsplit
 
 Device = Literal["auto", "cpu", "cuda"]
-Layout = Literal["auto", "anchored-psm", "psm", "spm"]
+Layout = Literal["auto", "anchored-psm", "psm", "spm", "prefix"]
+ModelFamily = Literal[
+    "auto",
+    "starfill",
+    "starcoder",
+    "starcoder2",
+    "santacoder",
+    "wizardcoder",
+    "wizardcoder-python",
+    "codellama",
+    "codellama-70b",
+    "llama",
+    "deepseek-coder",
+    "qwen2.5-coder",
+    "codegemma",
+    "granite",
+    "codestral",
+    "plain",
+]
 MultiLine = Literal["auto", "never", "always"]
 
 
@@ -82,13 +100,20 @@ class Settings:
     model: str = field(
         default="bundled",
         metadata=about(
-            Allowed('"bundled" or the path of a checkpoint folder', _text),
-            "The model: the small one that comes with Starfill, or a folder with a GPTQ or safetensors checkpoint.",
+            Allowed('"bundled", the path of a checkpoint folder or the name of a pulled repository', _text),
+            "The model: the small one that comes with Starfill, or any GPTQ or safetensors checkpoint.",
         ),
     )
     device: Device = field(
         default="auto",
         metadata=about(one_of(Device), "Where the model runs; `auto` takes a GPU when there is one."),
+    )
+    family: ModelFamily = field(
+        default="auto",
+        metadata=about(
+            one_of(ModelFamily),
+            "How the model is spoken to: the prompts that its family was trained with; `auto` tells it from its files.",
+        ),
     )
     layout: Layout = field(
         default="auto",

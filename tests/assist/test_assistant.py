@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from assist.toy import INFO, ByHeart, ToyTokenizer, doc
+from assist.toy import INFO, ByHeart, ToyTokenizer, dialect, doc
 from starfill.assist.assistant import CANCELLED, SUPERSEDED, Assistant
 from starfill.assist.completion import Completion
 from starfill.engine.job import Job
-from starfill.errors import CheckpointError, RequestError
+from starfill.errors import RequestError
 from starfill.settings import Settings
 from starfill.text.document import Document
 from starfill.text.position import Edit
 
 TOKENIZER = ToyTokenizer()
+DIALECT = dialect(TOKENIZER.special)
 URI = "file:///a.py"
 
 
@@ -28,7 +29,7 @@ def engine(middle: str | Callable[[Job], str], gate: threading.Event | None = No
 
 
 def run(model: ByHeart, script: Callable[[Assistant], Coroutine[Any, Any, Any]], **settings: Any) -> Any:
-    assistant = Assistant(model, TOKENIZER, Settings(**settings))
+    assistant = Assistant(model, TOKENIZER, DIALECT, Settings(**settings))
     try:
         return asyncio.run(asyncio.wait_for(script(assistant), 20))
     finally:
@@ -87,9 +88,7 @@ def test_figures() -> None:
         assert figures.layout == "anchored-psm" and figures.total_ms > 0 and figures.prefill_ms == 1.0
         assert figures.prompt_tokens == figures.computed_tokens > 0 and figures.generated_tokens > 0
         assert figures.as_json()["promptTokens"] == figures.prompt_tokens
-        assert assistant.context == 1024 and assistant.sentinel_ids == {
-            text: TOKENIZER.special[text] for text in ("<fim_prefix>", "<fim_suffix>", "<fim_middle>")
-        }
+        assert assistant.context == 1024 and assistant.dialect is DIALECT and assistant.problem is None
         typed = document.replaced(offset, offset, "x")
         again = (await assistant.complete(typed, offset + 1)).figures
         assert again.computed_tokens <= 4 and again.cached_tokens + again.computed_tokens == again.prompt_tokens
@@ -246,12 +245,12 @@ def test_a_failing_engine_leaves_a_reason() -> None:
 
 def test_the_event_loop_does_not_wait_for_the_tokenizer() -> None:
     class Slow(ToyTokenizer):
-        def encode(self, text: str) -> list[int]:
+        def encode(self, text: str, *, start: bool = False) -> list[int]:
             time.sleep(0.1)
-            return super().encode(text)
+            return super().encode(text, start=start)
 
     async def script() -> float:
-        assistant = Assistant(engine("x = value\n"), Slow(), Settings())
+        assistant = Assistant(engine("x = value\n"), Slow(), DIALECT, Settings())
         request = asyncio.ensure_future(assistant.complete(*doc("x = ‸\n")))
         longest = 0.0
         while not request.done():
@@ -287,6 +286,22 @@ def test_closing() -> None:
     assert model.closed
 
 
-def test_a_tokenizer_without_sentinels_is_refused() -> None:
-    with pytest.raises(CheckpointError, match="<fim_prefix>"):
-        Assistant(engine(""), ToyTokenizer(special=("<|endoftext|>",)), Settings())
+def test_a_model_that_cannot_fill_in_the_middle_completes_the_prefix() -> None:
+    tokenizer = ToyTokenizer(special=("<|endoftext|>",))
+    model = ByHeart(tokenizer, "    return value\n")
+
+    async def script() -> None:
+        assistant = Assistant(model, tokenizer, dialect(tokenizer.special), Settings())
+        document, offset = doc("def f(value):\n    ret‸\n\n\nprint(f(1))\n")
+        completion = await assistant.complete(document, offset)
+        assert [edit.text for edit in completion.items] == ["urn value"]
+        assert completion.figures.layout == "prefix"
+        assert tokenizer.decode(model.jobs[-1].ids) == "def f(value):\n   "
+        typed = document.replaced(offset, offset, "x")
+        assert (await assistant.complete(typed, offset + 1)).figures.computed_tokens <= 4
+        assert assistant.problem is None
+        assistant.configure(Settings(layout="spm"))
+        assert "know only" in str(assistant.problem) and (await assistant.complete(document, offset)).items
+        assistant.close()
+
+    asyncio.run(script())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from starfill.assist.detect import detect
+from starfill.assist.family import Dialect, Identity
 from starfill.engine.job import Finish, Job, ModelInfo, Result, Ticket
 from starfill.text.document import Document
 
@@ -54,7 +56,7 @@ class ToyTokenizer:
         self._longest = max(map(len, self._ids))
         self._word = lru_cache(4096)(self._encode_word)
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str, *, start: bool = False) -> list[int]:
         return [id for word in PRE_TOKEN.findall(text) for id in self._word(word)]
 
     def _encode_word(self, word: str) -> tuple[int, ...]:
@@ -67,6 +69,10 @@ class ToyTokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         return b"".join(self.token_bytes[id] for id in ids).decode("utf-8", "replace")
+
+
+def dialect(special: Mapping[str, int], architecture: str = "gpt_bigcode") -> Dialect:
+    return detect(Identity(architecture, special, None, "toy"))
 
 
 INFO = ModelInfo("toy", "none", "cpu", "none", 1024, 400, 0, 0)
@@ -160,7 +166,9 @@ class ByHeart:
     def _rest(self, job: Job) -> bytes:
         """The middle without what the prompt already has of it."""
         middle = (self.middle if isinstance(self.middle, str) else self.middle(job)).encode()
-        after = list(job.ids)[list(job.ids).index(self.tokenizer.special["<fim_middle>"]) + 1 :]
+        middle_sentinel = self.tokenizer.special.get("<fim_middle>")
+        ids = list(job.ids)
+        after = ids[ids.index(middle_sentinel) + 1 :] if middle_sentinel in ids else ids
         written = b"".join(self.tokenizer.token_bytes[id] for id in after)
         known = max(n for n in range(len(middle) + 1) if written.endswith(middle[:n]))
         return middle[known:]

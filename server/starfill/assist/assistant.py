@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from starfill.assist.completion import Completion, Figures
 from starfill.assist.ending import Stopper
-from starfill.assist.family import Layout, detect
+from starfill.assist.family import Dialect
 from starfill.assist.fim import Anchor, Prompt, Setup, plan
 from starfill.assist.healing import MAX_DROPPED, TokenIndex, allowed_after
 from starfill.assist.place import Place, place_at
@@ -56,13 +56,14 @@ class Assistant:
     """Completes documents with one engine. Methods are called on the event loop, which never waits.
 
     The newest request for a document wins: an older one answers at once, with nothing.
-    Raises CheckpointError for a tokenizer that can't fill in the middle.
+    problem: a sentence on a setting that this model can't follow, or None.
     """
 
-    def __init__(self, engine: Engine, tokenizer: Tokenizer, settings: Settings) -> None:
+    def __init__(self, engine: Engine, tokenizer: Tokenizer, dialect: Dialect, settings: Settings) -> None:
         self._engine = engine
         self._tokenizer = tokenizer
-        self._sentinels = detect(tokenizer.special)
+        self._dialect = dialect
+        self.problem: str | None = None
         self._index = TokenIndex(tokenizer.token_bytes)
         self._memories: dict[str, Memory] = {}
         self._running = 0
@@ -75,9 +76,9 @@ class Assistant:
         return self._engine.info
 
     @property
-    def sentinel_ids(self) -> dict[str, int]:
-        """The model's fill-in-the-middle tokens by their text."""
-        return self._sentinels.ids
+    def dialect(self) -> Dialect:
+        """How the model is spoken to."""
+        return self._dialect
 
     @property
     def context(self) -> int:
@@ -92,14 +93,14 @@ class Assistant:
         """From the next request on; what was suggested under other settings is forgotten."""
         for memory in self._memories.values():
             memory.shown = ()
-        family = self._sentinels.family
+        layout, self.problem = self._dialect.layout(settings.layout)
         context = min(self.info.context_length, settings.context_tokens or USUAL_CONTEXT)
         self._settings = settings
         self._engine.resize(settings.cache_bytes)
         self._setup = Setup(
             tokenizer=self._tokenizer,
-            sentinels=self._sentinels,
-            layout=family.default if settings.layout == "auto" else Layout(settings.layout),
+            dialect=self._dialect,
+            layout=layout,
             context=context,
             answer=min(settings.max_new_tokens, context // 2),
         )
@@ -175,7 +176,7 @@ class Assistant:
             if turn.done():
                 return None
             prompt, memory.anchor = plan(document, offset, memory.anchor, setup)
-            leaks = setup.sentinels.leaks
+            leaks = setup.dialect.leaks
             return prompt, place_at(document, offset, prompt.closers, settings.multi_line, leaks)
 
         prepared = await _unless(turn, asyncio.get_running_loop().run_in_executor(self._executor, prepare))
@@ -210,7 +211,7 @@ class Assistant:
             key=uri,
             ids=prompt.ids,
             max_new_tokens=most + (MAX_DROPPED if prompt.dropped else 0),
-            stop_ids=self._sentinels.stop_ids,
+            stop_ids=self._dialect.stop_ids,
             sampling=Sampling(VARIED if varied else settings.temperature, settings.top_p),
             candidates=count,
             on_token=self._watch(prompt, place, count),

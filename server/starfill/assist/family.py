@@ -1,7 +1,7 @@
-"""Sentinel tokens and prompt layouts of the model families, as data.
+"""What a family of models is, and a family as one checkpoint spells it. The families themselves: `families`.
 
-The strings are those of the published tokenizers: StarCoder (also Granite) writes `<fim_prefix>`, SantaCoder the same
-with hyphens. A further family is one more row in `FAMILIES`.
+A family is data: the strings it was trained with. `Dialect` is the same in token ids, made once when a model is loaded;
+there every control token is found to be exactly one token, or the checkpoint is refused by the token's name.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from starfill.errors import CheckpointError
+from starfill.assist.template import Piece
 
 
 class Layout(str, Enum):
@@ -19,71 +19,125 @@ class Layout(str, Enum):
     ANCHORED_PSM = "anchored-psm"
     PSM = "psm"
     SPM = "spm"
+    PREFIX = "prefix"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instruct:
+    """How an instruction is put to a model.
+
+    text: with the fields {instruction} and {system}. system: what stands for the latter.
+    controls: the control tokens in it, as it writes them: a space before one is swallowed by the token.
+    mark: what a chat template that means this form contains; "": this form needs no chat template.
+    strips: white space around the instruction is taken off. stops: texts at which an answer has ended.
+    """
+
+    text: str
+    system: str = ""
+    controls: tuple[str, ...] = ()
+    mark: str = ""
+    strips: bool = False
+    stops: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """How one family of models was trained to fill in the middle.
+    """The strings that one family of models was trained with.
 
+    sentinels: the control tokens of its fill-in-the-middle prompts; () when it can't fill in the middle.
+    psm, spm: the prompt with prefix or suffix first; "" where it wasn't trained so. Fields: {header}; {prefix},
+        {suffix} and {typed}, each encoded on its own; {text}, the prefix and what was typed as one.
+    alone: the prompt without a suffix. header: what tells the model the file's {path}; "" if nothing does.
+    header_control: the control token in it; a checkpoint that lacks it is told no path.
+    controls: what else of control tokens stands in the prompts. bos: the token that begins every prompt.
+    ends: the tokens that end a text. Each special token does; these have to be known when they are written as text.
+    instruct: the forms of instructions it has been tuned for, over time; none for models that were only pretrained.
     healed: the layouts whose prompt ends with the text before the cursor, so that its last word can be healed. In the
         anchored one it has to be. In SPM training cut at characters and tokenised each part on its own, so a half word
         is nothing new, but the bundled model gets five times as many lines right with it (its model card).
     """
 
     name: str
-    prefix: str
-    suffix: str
-    middle: str
-    end_of_text: str
-    default: Layout = Layout.ANCHORED_PSM
-    healed: frozenset[Layout] = frozenset({Layout.ANCHORED_PSM, Layout.SPM})
+    sentinels: tuple[str, ...] = ()
+    psm: str = ""
+    spm: str = ""
+    alone: str = "{text}"
+    header: str = ""
+    header_control: str = ""
+    controls: tuple[str, ...] = ()
+    bos: str = ""
+    ends: tuple[str, ...] = ()
+    instruct: tuple[Instruct, ...] = ()
+    healed: frozenset[Layout] = frozenset({Layout.ANCHORED_PSM, Layout.SPM, Layout.PREFIX})
 
     @property
-    def sentinels(self) -> tuple[str, ...]:
-        return (self.prefix, self.suffix, self.middle)
+    def orders(self) -> dict[Layout, str]:
+        """The prompt of each layout that the family can be asked in, the best one first."""
+        psm = {Layout.ANCHORED_PSM: self.psm, Layout.PSM: self.psm} if self.psm else {}
+        spm = {Layout.SPM: self.spm} if self.spm else {}
+        return {**psm, **spm, Layout.PREFIX: self.alone}
 
 
-FAMILIES = (
-    Family("starcoder", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<|endoftext|>"),
-    Family("santacoder", "<fim-prefix>", "<fim-suffix>", "<fim-middle>", "<|endoftext|>"),
-)
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What is known of a checkpoint, to tell its family.
+
+    architecture: model_type in config.json. special: the special tokens by their text. chat_template: the Jinja text,
+    which is searched, never run. name: the folder or repository.
+    declared: `starfill_family` in config.json. bos: the token that the tokenizer by itself puts first, if any.
+    eos: further ids that end a text, as the checkpoint's files say.
+    """
+
+    architecture: str
+    special: Mapping[str, int]
+    chat_template: str | None
+    name: str
+    declared: str | None = None
+    bos: str | None = None
+    eos: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Sentinels:
-    """A family as one tokenizer spells it: ids of its sentinels, and everything that must never be shown.
+    """The tokens that mark the parts of a fill-in-the-middle prompt, by their text."""
 
-    stop_ids: every special token; none of them is text, so each ends a completion.
-    leaks: texts which a model sometimes writes letter by letter. Not every special token: `<filename>` may be meant.
+    ids: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """A family as one tokenizer spells it.
+
+    fim: None when the model can't fill in the middle: then the prefix alone is completed.
+    orders: the pieces of the prompt in each layout that the model knows, the best one first. header: of its header.
+    stop_ids: every special token, since none of them is text, and what else the checkpoint says ends one.
+    leaks: control tokens that a model sometimes writes letter by letter. Not every one: `<filename>` may be meant.
+    instruct: the form of an instruction, and its pieces. stop_texts: texts at which an answer to one has ended.
     """
 
     family: Family
-    prefix: int
-    suffix: int
-    middle: int
+    fim: Sentinels | None
+    bos: int | None
+    orders: Mapping[Layout, tuple[Piece, ...]]
+    header: tuple[Piece, ...]
     stop_ids: frozenset[int]
     leaks: tuple[str, ...]
+    instruct: Instruct
+    instruct_pieces: tuple[Piece, ...]
 
     @property
-    def ids(self) -> dict[str, int]:
-        """The sentinels by their text."""
-        return dict(zip(self.family.sentinels, (self.prefix, self.suffix, self.middle), strict=True))
+    def stop_texts(self) -> tuple[str, ...]:
+        return self.instruct.stops
 
-
-def detect(special: Mapping[str, int]) -> Sentinels:
-    """The family that a tokenizer's special tokens belong to; CheckpointError names the sentinels it lacks."""
-    family = max(FAMILIES, key=lambda each: sum(token in special for token in each.sentinels))
-    missing = [token for token in family.sentinels if token not in special]
-    if missing:
-        raise CheckpointError(
-            f"The tokenizer has no special token {' or '.join(missing)}, so the model can't fill in the middle; "
-            "use a checkpoint of a fill-in-the-middle model, with its own tokenizer.json."
+    def layout(self, chosen: str) -> tuple[Layout, str | None]:
+        """The layout that the setting means; where the model doesn't know that one, its best and a sentence on it."""
+        best, *_ = self.orders
+        if chosen == "auto":
+            return best, None
+        if (layout := Layout(chosen)) in self.orders:
+            return layout, None
+        known = ", ".join(f'"{layout.value}"' for layout in self.orders)
+        return best, (
+            f'The setting "starfill.layout" is "{chosen}", but models of the family {self.family.name} know only '
+            f'{known}; "{best.value}" is used.'
         )
-    return Sentinels(
-        family=family,
-        prefix=special[family.prefix],
-        suffix=special[family.suffix],
-        middle=special[family.middle],
-        stop_ids=frozenset(special.values()),
-        leaks=(*family.sentinels, family.end_of_text),
-    )

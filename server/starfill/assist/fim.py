@@ -1,10 +1,12 @@
-"""The fill-in-the-middle prompt: which layout, which window, and what a typed character costs.
+"""The prompt of a completion: which layout, which window, and what a typed character costs.
 
-A prompt has a prefix P, a suffix S and the middle that the model writes. Three layouts:
+A prompt has a prefix P, a suffix S and the middle that the model writes. The layouts, here as StarCoder spells them
+(each family has strings and rules of its own, see `families`):
 
     psm           <fim_prefix>P<fim_suffix>S<fim_middle>           P ends at the cursor: typing moves all of S
     anchored-psm  <fim_prefix>P<fim_suffix>S<fim_middle>typed      P ends at the anchor: typing appends
     spm           <fim_prefix><fim_suffix>S<fim_middle>P typed     P and the middle are one text: typing appends
+    prefix        P typed                                          for models that know no middle: S isn't shown
 
 Anchored PSM is published as EFIM (arXiv 2505.21889). SPM is written as StarCoder was trained with it ("SPM variant 2"
 of the FIM paper, arXiv 2207.14255); other tools' suffix-first orders are unknown to the model.
@@ -16,10 +18,13 @@ the text before it and the text after the cursor are what they were, wherever in
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
+from urllib.parse import unquote, urlsplit
 
 from starfill.assist.brackets import CLOSERS, auto_closed, scan
-from starfill.assist.family import Layout, Sentinels
+from starfill.assist.family import Dialect, Layout
 from starfill.assist.healing import drop
+from starfill.assist.template import Field, fill
 from starfill.assist.tokenizer import Tokenizer
 from starfill.assist.window import Part, cut_prefix, cut_suffix, find_start, model_text
 from starfill.text.document import Document
@@ -29,6 +34,9 @@ MAX_TYPED_CHARS = 2048  # the same in characters, before anything is encoded
 LINE_REACH = 2000  # characters of the cursor's line that are looked at, to either side
 GAP = 64  # characters between cursor and suffix: what the editor inserted with an opener
 SUFFIX_SHARE = 1 / 4  # of the window; prefix and suffix each take what the other doesn't need
+MAX_HEADER = 48  # tokens for the file's path
+PATH_NAMES = 2  # of the path, its last ones; a model has seen paths within their project
+NO_SUFFIX = Part("", (), whole=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +47,15 @@ class Setup:
     """
 
     tokenizer: Tokenizer
-    sentinels: Sentinels
+    dialect: Dialect
     layout: Layout
     context: int
     answer: int
+
+    @property
+    def joins(self) -> bool:
+        """Whether the prefix and what was typed are one text, encoded as one."""
+        return Field("text") in self.dialect.orders[self.layout]
 
     @property
     def typed(self) -> int:
@@ -52,14 +65,29 @@ class Setup:
     @property
     def window(self) -> int:
         """Tokens for prefix and suffix together."""
-        return self.context - self.answer - self.typed - len(self.sentinels.family.sentinels)
+        order = self.dialect.orders[self.layout]
+        controls = sum(isinstance(piece, int) for piece in order) + (self.dialect.bos is not None)
+        return self.context - self.answer - self.typed - controls - self.header_room
+
+    @property
+    def header_room(self) -> int:
+        """Tokens reserved for the file's path."""
+        wanted = Field("header") in self.dialect.orders[self.layout] and self.dialect.header
+        return min(MAX_HEADER, (self.context - self.answer) // 16) if wanted else 0
+
+    def encode_prefix(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text, start=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """Where the typing began, with the text around it. offset: of the anchor in the document last seen."""
+    """Where the typing began, with the text around it. offset: of the anchor in the document last seen.
+
+    header: the tokens that tell the model the file's path.
+    """
 
     setup: Setup
+    header: tuple[int, ...]
     offset: int
     prefix: Part
     suffix: Part
@@ -146,18 +174,33 @@ def _fresh(document: Document, offset: int, closers: int, previous: Anchor | Non
     end = _anchor_offset(document, offset, setup)
     after = offset + closers
     share = int(setup.window * SUFFIX_SHARE)
-    suffix = cut_suffix(document, after, share, encode)
+    shows_suffix = setup.layout is not Layout.PREFIX
+    suffix = cut_suffix(document, after, share, encode) if shows_suffix else NO_SUFFIX
     room = setup.window - len(suffix.ids)
     same_setup = previous if previous is not None and previous.setup == setup else None
     start = find_start(document, same_setup.prefix, same_setup.offset, end, room) if same_setup else None
-    prefix = cut_prefix(document, end, room, encode, start)
+    prefix = cut_prefix(document, end, room, setup.encode_prefix, start)
     left = setup.window - len(prefix.ids)
-    if same_setup and _stands(document, after, same_setup.suffix, share // 2):
+    if shows_suffix and same_setup and _stands(document, after, same_setup.suffix, share // 2):
         # One that has grown too long is cut to its share at once, or each new anchor would cut it again.
         suffix = same_setup.suffix if len(same_setup.suffix.ids) <= left else suffix
-    elif not suffix.whole and left > share:
+    elif shows_suffix and not suffix.whole and left > share:
         suffix = cut_suffix(document, after, left, encode)
-    return Anchor(setup, end, prefix, suffix)
+    return Anchor(setup, header_ids(document.uri, setup), end, prefix, suffix)
+
+
+def header_ids(uri: str, setup: Setup) -> tuple[int, ...]:
+    """What tells the model where the file is: as much of the end of its path as there is room for, or nothing."""
+    parts = urlsplit(uri)
+    names = [name for name in unquote(parts.path).split("/") if name and not name.endswith(":")]
+    if setup.header_room == 0 or parts.scheme == "untitled":
+        return ()
+    for count in range(min(PATH_NAMES, len(names)), 0, -1):
+        path = "/".join(names[-count:])
+        ids = fill(setup.dialect.header, {"path": path}, setup.tokenizer)
+        if len(ids) <= setup.header_room and "\n" not in path:
+            return ids
+    return ()
 
 
 def _stands(document: Document, start: int, suffix: Part, least: int) -> bool:
@@ -178,19 +221,21 @@ def _anchor_offset(document: Document, offset: int, setup: Setup) -> int:
 
 
 def _lay_out(anchor: Anchor, typed: str) -> tuple[tuple[int, ...], bytes]:
-    setup, tokens = anchor.setup, anchor.setup.sentinels
-    prefix, suffix, encode = anchor.prefix, anchor.suffix, anchor.setup.tokenizer.encode
-    if setup.layout is Layout.SPM:
+    setup, prefix, suffix = anchor.setup, anchor.prefix, anchor.suffix
+    dialect, tokenizer = setup.dialect, setup.tokenizer
+    if setup.joins:
         # One text, so one encoding; joined it may take a token more than its parts, which the front then gives up.
+        last = model_text(prefix.text + typed)
         room = setup.window + setup.typed - len(suffix.ids)
-        text = model_text(prefix.text + typed)
-        after_middle = tuple(encode(text))[-room:]
-        before_middle: tuple[int, ...] = (tokens.prefix, tokens.suffix, *suffix.ids)
+        last_ids = tuple(setup.encode_prefix(last))[-room:]
     else:
-        text = model_text(typed)
-        after_middle = tuple(encode(text))
-        before_middle = (tokens.prefix, *prefix.ids, tokens.suffix, *suffix.ids)
+        last = model_text(typed)
+        last_ids = tuple(tokenizer.encode(last))
     dropped = b""
-    if setup.layout in tokens.family.healed and after_middle:
-        after_middle, dropped = drop(after_middle, text, setup.tokenizer.token_bytes)
-    return (*before_middle, tokens.middle, *after_middle), dropped
+    if setup.layout in dialect.family.healed and last_ids:
+        last_ids, dropped = drop(last_ids, last, tokenizer.token_bytes)
+    parts = {"header": anchor.header, "prefix": prefix.ids, "suffix": suffix.ids, "typed": last_ids, "text": last_ids}
+    ids: list[int] = [] if dialect.bos is None else [dialect.bos]
+    for piece in dialect.orders[setup.layout]:
+        ids += parts[piece.name] if isinstance(piece, Field) else [cast(int, piece)]
+    return tuple(ids), dropped

@@ -9,12 +9,13 @@ from typing import Protocol
 class Tokenizer(Protocol):
     """Text to ids and back to bytes.
 
-    encode: never yields a special token, whatever the text contains; encoding the same lines again is cheap.
+    encode: never yields a special token, whatever the text contains; encoding the same lines again is cheap. start: the
+        text begins a sequence, where sentencepiece (Llama) writes a space before it; byte-level vocabularies don't.
     token_bytes: for each id the bytes it stands for; b"" for special tokens.
     special: the special tokens by their text, e.g. {"<fim_prefix>": 1}.
     """
 
-    def encode(self, text: str) -> list[int]: ...
+    def encode(self, text: str, *, start: bool = False) -> list[int]: ...
 
     @property
     def token_bytes(self) -> Sequence[bytes]: ...

@@ -1,8 +1,8 @@
 """`tokenizer.json`, loaded through the tokenizers library, with the two promises that the rest relies on.
 
-Text never becomes a special token: the added tokens are taken out of the tokenizer that encodes, so `<fim_middle>` in
-a user's file is so many characters. And encoding is incremental: what stays the same from one keystroke to the next is
-not encoded again.
+Text never becomes a special token: these, and the merges that lead to them, are taken out of the tokenizer that
+encodes, so `<fim_middle>` in a user's file is so many characters. And encoding is incremental: what stays the same from
+one keystroke to the next is not encoded again.
 """
 
 from __future__ import annotations
@@ -16,37 +16,42 @@ from typing import Any
 
 from tokenizers import Tokenizer as HfTokenizer
 
+from starfill.checkpoint.boundaries import boundaries
 from starfill.checkpoint.config import read_json
+from starfill.checkpoint.tokenizer_json import byte_spelled, for_text, put_first, special_tokens, writes_a_space_first
 from starfill.errors import CheckpointError
 
-# With the GPT-2 pattern no pre-token spans a line end and the non-space before it, so chunks cut there encode exactly
-# as the whole text does. (A pre-token may take in one space before a word, but no other white space.)
-LINES = re.compile(r"(?<=\S)(?=[\r\n])")
-CACHED_LINES = 1 << 16
+CACHED_PIECES = 1 << 16
+_BYTE = re.compile(r"<0x([0-9A-F]{2})>")  # sentencepiece's byte fallback
 
 
 class Tokenizer:
-    """Byte-level or sentencepiece-style BPE of one checkpoint.
+    """Byte-level (GPT-2) or sentencepiece-style (Llama) BPE of one checkpoint.
 
     token_bytes[id] is the token's UTF-8 bytes, b"" for special tokens and unused ids; `special` maps the text of each
-    added special token to its id.
+    special token to its id. put_first: the special tokens that the file says begin a sequence.
     """
 
     def __init__(self, raw: Mapping[str, Any], source: Path, vocab_size: int = 0) -> None:
-        self.special: dict[str, int] = {token["content"]: token["id"] for token in raw.get("added_tokens") or ()}
-        plain = {**raw, "added_tokens": [], "post_processor": None, "truncation": None, "padding": None}
         try:
-            self._tokenizer: Any = HfTokenizer.from_str(json.dumps(plain))
+            special = special_tokens(raw)
+            self._tokenizer: Any = HfTokenizer.from_str(json.dumps(for_text(raw, special)))
+            vocab = self._tokenizer.get_vocab(with_added_tokens=True)
+            self.put_first = put_first(raw)
+            self._dummy_space = writes_a_space_first(raw)
+            self._boundaries = boundaries(raw, [token for token in vocab if token not in special])
+            spelled = byte_spelled(raw)
         except Exception as error:  # the library raises a bare Exception for anything it can't parse
             raise CheckpointError(f"{source} can't be used ({error}): copy it again from the model's page") from None
-        self.token_bytes = _token_bytes(self._tokenizer.get_vocab(with_added_tokens=False), self.special, vocab_size)
+        # A fine-tune may bring a padding token that its model has no row for.
+        self.special = {token: id for token, id in special.items() if id < vocab_size or not vocab_size}
+        self.token_bytes = _token_bytes(vocab, self.special, spelled, vocab_size)
         if len(self.token_bytes) > vocab_size > 0:
             raise CheckpointError(
                 f"{source} has {len(self.token_bytes)} tokens but config.json says vocab_size {vocab_size}:"
                 " they belong to different models, copy both from the same page"
             )
-        self._encode_line = lru_cache(CACHED_LINES)(self._encode)
-        self._by_lines = _splits_like_gpt2(raw)
+        self._encode_piece = lru_cache(CACHED_PIECES)(self._encode)
 
     @classmethod
     def from_folder(cls, folder: Path, vocab_size: int) -> Tokenizer:
@@ -55,15 +60,26 @@ class Tokenizer:
         Raises CheckpointError when `tokenizer.json` is missing, can't be used, or belongs to a larger vocabulary.
         """
         source = folder / "tokenizer.json"
+        if not source.exists() and (folder / "tokenizer.model").exists():
+            raise CheckpointError(
+                f"{folder} has its tokenizer only as tokenizer.model: write the tokenizer.json that Starfill reads with"
+                f" python -c \"from transformers import AutoTokenizer as A; A.from_pretrained('{folder}')"
+                f".save_pretrained('{folder}')\" (needs the packages sentencepiece and protobuf)"
+            )
         return cls(read_json(source), source, vocab_size)
 
-    def encode(self, text: str) -> list[int]:
-        """Token ids of `text`, never a special one."""
-        if not self._by_lines:
+    def encode(self, text: str, *, start: bool = False) -> list[int]:
+        """Token ids of `text`, never a special one.
+
+        start: the text begins a sequence; a sentencepiece vocabulary was trained with a space before it.
+        """
+        if start and text and self._dummy_space:
+            text = " " + text
+        if self._boundaries is None:
             return list(self._encode(text))
         ids: list[int] = []
-        for line in LINES.split(text):
-            ids += self._encode_line(line)
+        for piece in self._boundaries.split(text):
+            ids += self._encode_piece(piece)
         return ids
 
     def _encode(self, text: str) -> tuple[int, ...]:
@@ -76,20 +92,6 @@ def _has_surrogate(text: str) -> bool:
     return not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)
 
 
-def _splits_like_gpt2(raw: Mapping[str, Any]) -> bool:
-    """Whether the pre-tokenizer is ByteLevel with its own pattern, alone or after splitting off digits."""
-    pre = raw.get("pre_tokenizer") or {}
-    parts = pre.get("pretokenizers", [pre])
-    kinds = [part.get("type") for part in parts]
-    return (
-        kinds[-1:] == ["ByteLevel"]
-        and all(kind == "Digits" for kind in kinds[:-1])
-        and parts[-1].get("use_regex", True)
-        and not parts[-1].get("add_prefix_space", False)
-        and raw.get("normalizer") is None
-    )
-
-
 def _byte_alphabet() -> dict[str, int]:
     """The printable character that byte-level BPE (GPT-2) writes for each byte, inverted."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
@@ -97,17 +99,21 @@ def _byte_alphabet() -> dict[str, int]:
     return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
 
 
-def _token_bytes(vocab: Mapping[str, int], special: Mapping[str, int], size: int) -> Sequence[bytes]:
+def _token_bytes(
+    vocab: Mapping[str, int], special: Mapping[str, int], spelled: frozenset[str], size: int
+) -> Sequence[bytes]:
+    """spelled: see `byte_spelled`."""
     alphabet = _byte_alphabet()
     table = [b""] * max([size, *(id + 1 for id in (*vocab.values(), *special.values()))])
-    hidden = set(special.values())
     for token, id in vocab.items():
-        if id in hidden:
+        if token in special:
             continue
-        if re.fullmatch(r"<0x[0-9A-F]{2}>", token):  # sentencepiece's byte fallback
-            table[id] = bytes([int(token[3:5], 16)])
-        elif all(char in alphabet for char in token):
+        if token in spelled and all(char in alphabet for char in token):
             table[id] = bytes(alphabet[char] for char in token)
+        elif spelled:
+            table[id] = token.encode("utf-8", "replace")
+        elif byte := _BYTE.fullmatch(token):
+            table[id] = bytes([int(byte[1], 16)])
         else:
             table[id] = token.replace("▁", " ").encode("utf-8", "replace")
     return table

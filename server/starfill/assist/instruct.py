@@ -1,0 +1,32 @@
+"""An instruction as the prompt that a model's family was tuned for."""
+
+from __future__ import annotations
+
+import re
+
+from starfill.assist.family import Dialect
+from starfill.assist.template import fill
+from starfill.assist.tokenizer import Tokenizer
+
+_FENCE = re.compile(r"^ {0,3}(`{3,})", re.MULTILINE)
+
+
+def instruction_ids(
+    tokenizer: Tokenizer, dialect: Dialect, instruction: str, given: str = "", language: str = "python"
+) -> tuple[int, ...]:
+    """The prompt for an instruction, control tokens as ids; the user's text never becomes one.
+
+    given: the code that it is about, which follows it in a fenced block. language: what the fence says it is.
+    """
+    form = dialect.instruct
+    asked = with_code(instruction, given, language)
+    values = {"instruction": asked.strip() if form.strips else asked, "system": form.system.strip()}
+    return fill(dialect.instruct_pieces, values, tokenizer, dialect.bos)
+
+
+def with_code(instruction: str, given: str, language: str = "python") -> str:
+    """An instruction and the code it is about, as the bundled model was trained (training/prompts.py)."""
+    if not given:
+        return instruction
+    fence = max(("```", *(f"{mark}`" for mark in _FENCE.findall(given))), key=len)
+    return f"{instruction}\n\n{fence}{language}\n{given}\n{fence}"

@@ -1,0 +1,147 @@
+"""The family of a checkpoint, from what its files say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from assist.checkpoints import (
+    ALPACA_CHAT,
+    BUNDLED,
+    CHATML_CHAT,
+    CHECKPOINTS,
+    CODELLAMA,
+    CODELLAMA_70B_CHAT,
+    DEEPSEEK,
+    GRANITE_3,
+    GRANITE_3_CHAT,
+    GRANITE_CHAT,
+    LLAMA,
+    LLAMA_2_CHAT,
+    MISTRAL,
+    QWEN,
+    STARCODER,
+    Checkpoint,
+)
+from starfill.assist import forms
+from starfill.assist.detect import detect
+from starfill.assist.families import FAMILIES
+from starfill.assist.family import Identity, Instruct, Layout
+from starfill.assist.forms import DIALOGUE
+from starfill.errors import CheckpointError
+
+CODE_LLAMA = Checkpoint("prepend", CODELLAMA, "llama", "model")
+STARCODER_1B = Checkpoint("digits", STARCODER, "gpt_bigcode", "starcoderbase-1b")
+PLAIN_LLAMA = Checkpoint("prepend", LLAMA, "llama", "model")
+QWEN_BASE = Checkpoint("qwen", QWEN, "qwen2", "Qwen2.5-Coder-1.5B")
+DEEPSEEK_BASE = Checkpoint("deepseek", DEEPSEEK, "llama", "deepseek-coder-1.3b-base")
+
+FOUND: list[tuple[Checkpoint, str, Instruct]] = [
+    (BUNDLED, "starfill", forms.ALPACA),
+    (BUNDLED.but(declared=None), "starcoder", DIALOGUE),
+    (STARCODER_1B, "starcoder", DIALOGUE),
+    (STARCODER_1B.but(name="WizardCoder-1B-V1.0"), "wizardcoder", forms.ALPACA),
+    (STARCODER_1B.but(special=(*STARCODER, "[PAD]"), name="model"), "wizardcoder", forms.ALPACA),
+    (STARCODER_1B.but(chat=ALPACA_CHAT), "wizardcoder", forms.ALPACA),
+    (STARCODER_1B.but(architecture="llama", name="granite-3b-code-base"), "granite", DIALOGUE),
+    (STARCODER_1B.but(name="granite-20b-code-base"), "granite", DIALOGUE),
+    (STARCODER_1B.but(name="m", chat=GRANITE_CHAT), "granite", forms.GRANITE_CODE_CHAT),
+    (STARCODER_1B.but(name="granite-20b-code-instruct"), "granite", forms.GRANITE_CODE_CHAT),
+    (
+        STARCODER_1B.but(architecture="granite", special=GRANITE_3, chat=GRANITE_3_CHAT),
+        "granite",
+        forms.GRANITE_3_CHAT,
+    ),
+    (CODE_LLAMA, "codellama", DIALOGUE),
+    (CODE_LLAMA.but(name="CodeLlama-7B-Instruct-GPTQ"), "codellama", forms.LLAMA_2),
+    (CODE_LLAMA.but(chat=LLAMA_2_CHAT), "codellama", forms.LLAMA_2),
+    (CODE_LLAMA.but(special=(*CODELLAMA, "<step>")), "codellama-70b", DIALOGUE),
+    (
+        CODE_LLAMA.but(special=(*CODELLAMA, "<step>"), chat=CODELLAMA_70B_CHAT),
+        "codellama-70b",
+        forms.CODELLAMA_70B_CHAT,
+    ),
+    (
+        CODE_LLAMA.but(special=(*CODELLAMA, "<step>"), name="CodeLlama-70B-Instruct-GPTQ"),
+        "codellama-70b",
+        forms.CODELLAMA_70B_CHAT,
+    ),
+    (PLAIN_LLAMA, "llama", DIALOGUE),
+    (PLAIN_LLAMA.but(name="CodeLlama-34b-Python-hf"), "llama", DIALOGUE),
+    (PLAIN_LLAMA.but(chat=LLAMA_2_CHAT), "llama", forms.LLAMA_2),
+    (PLAIN_LLAMA.but(name="WizardCoder-Python-34B-V1.0"), "wizardcoder-python", forms.ALPACA),
+    (PLAIN_LLAMA.but(special=(*LLAMA, "[PAD]")), "wizardcoder-python", forms.ALPACA),
+    (PLAIN_LLAMA.but(chat=ALPACA_CHAT), "wizardcoder-python", forms.ALPACA),
+    (PLAIN_LLAMA.but(special=MISTRAL, architecture="mistral"), "codestral", forms.MISTRAL_CHAT),
+    (PLAIN_LLAMA.but(architecture="mistral", chat=LLAMA_2_CHAT), "plain", forms.LLAMA_2),
+    (DEEPSEEK_BASE, "deepseek-coder", DIALOGUE),
+    (DEEPSEEK_BASE.but(chat="{{ 'User: ' + message }}"), "deepseek-coder", forms.DEEPSEEK_V2_CHAT),
+    (DEEPSEEK_BASE.but(name="deepseek-coder-33b-instruct"), "deepseek-coder", forms.DEEPSEEK_CHAT),
+    (QWEN_BASE, "qwen2.5-coder", DIALOGUE),
+    (QWEN_BASE.but(chat=CHATML_CHAT), "qwen2.5-coder", forms.CHATML),
+    (CHECKPOINTS["codegemma"].but(chat=None, name="codegemma-2b"), "codegemma", DIALOGUE),
+    (CHECKPOINTS["codegemma"].but(chat=None, name="codegemma-1.1-7b-it-GPTQ"), "codegemma", forms.GEMMA_CHAT),
+    (CHECKPOINTS["starcoder2"].but(chat=None, name="starcoder2-3b"), "starcoder2", DIALOGUE),
+    (CHECKPOINTS["plain"], "plain", DIALOGUE),
+    (CHECKPOINTS["plain"].but(special=("<|im_start|>", "<|im_end|>"), chat=CHATML_CHAT), "plain", forms.CHATML),
+]
+
+
+@pytest.mark.parametrize(("checkpoint", "family", "form"), FOUND)
+def test_detected(checkpoint: Checkpoint, family: str, form: Instruct) -> None:
+    dialect = checkpoint.dialect()
+    assert dialect.family.name == family
+    assert dialect.instruct is form or dialect.instruct == form
+
+
+def test_every_family_can_be_detected() -> None:
+    assert {family for _, family, _ in FOUND} | {"santacoder"} == set(FAMILIES)
+    assert CHECKPOINTS["santacoder"].dialect().family.name == "santacoder"
+
+
+def test_the_setting_overrules_everything() -> None:
+    assert BUNDLED.dialect("starcoder").family.name == "starcoder"
+    assert CODE_LLAMA.dialect("llama").fim is None
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "chosen", "words"),
+    [
+        (STARCODER_1B, "starcoder2", ["starcoderbase-1b", "no special token <file_sep>,", "family starcoder2"]),
+        (STARCODER_1B, "codellama", ["<s> or ▁<PRE> or ▁<SUF> or ▁<MID>"]),
+        (PLAIN_LLAMA, "deepseek-coder", ["<｜begin▁of▁sentence｜>"]),
+        (STARCODER_1B.but(special=STARCODER[:2]), "auto", ["<fim_suffix> or <fim_middle>"]),
+        (CODE_LLAMA.but(special=(*LLAMA, "▁<PRE>", "▁<MID>")), "auto", ["no special token ▁<SUF>,"]),
+        (QWEN_BASE.but(special=QWEN[3:], chat=CHATML_CHAT), "auto", ["<|im_start|> or <|im_end|>"]),
+        (BUNDLED.but(declared="starfil"), "auto", ['"starfill_family" in config.json of bundled is "starfil"']),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_its_family_is_refused(
+    checkpoint: Checkpoint, chosen: str, words: list[str]
+) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.dialect(chosen)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_bos_and_eos_of_the_files() -> None:
+    special = {"<|endoftext|>": 0, "<go>": 1}
+    known: dict[str, Any] = {"architecture": "other", "special": special, "chat_template": None, "name": "m"}
+    assert detect(Identity(**known)).bos is None
+    dialect = detect(Identity(**known, bos="<go>", eos=frozenset({7})))
+    assert dialect.bos == 1 and dialect.stop_ids == {0, 1, 7}
+    starcoder = {token: id for id, token in enumerate(STARCODER)}
+    assert detect(Identity(**{**known, "special": starcoder}, bos="<|endoftext|>")).bos is None  # known of them
+
+
+def test_a_layout_that_the_family_does_not_know() -> None:
+    dialect = DEEPSEEK_BASE.dialect()
+    assert dialect.layout("auto") == (Layout.ANCHORED_PSM, None)
+    assert dialect.layout("psm") == (Layout.PSM, None)
+    layout, problem = dialect.layout("spm")
+    assert layout is Layout.ANCHORED_PSM
+    assert problem == (
+        'The setting "starfill.layout" is "spm", but models of the family deepseek-coder know only "anchored-psm", '
+        '"psm", "prefix"; "anchored-psm" is used.'
+    )
