@@ -2,6 +2,7 @@
 
     StarfillError
     ├── CheckpointError    a checkpoint folder or one of its files can't be used
+    │   └── NotPulledError     it is a repository that was not downloaded, or not completely
     ├── SettingsError      a setting or a command-line argument can't be used
     └── RequestError       a request can't be served (a position outside the document, an unreadable file)
 
@@ -15,6 +16,14 @@ class StarfillError(Exception):
 
 class CheckpointError(StarfillError):
     """A checkpoint that can't be used; the message names the file or tensor and the remedy."""
+
+
+class NotPulledError(CheckpointError):
+    """A repository that is not on this machine; the message has the command that downloads it."""
+
+    def __init__(self, message: str, repository: str) -> None:
+        super().__init__(message)
+        self.repository = repository
 
 
 class SettingsError(StarfillError):

@@ -39,7 +39,10 @@ class ResponseError(Exception):
 
 
 class Client:
-    """One session. `answers` says what to answer to the server's requests: a function of the params, by method."""
+    """One session. `answers` says what to answer to the server's requests: a function of the params, by method.
+
+    Such a function may raise ResponseError.
+    """
 
     def __init__(
         self,
@@ -255,8 +258,12 @@ class Client:
                 elif "id" in message:
                     self.requests.append(message)
                     if (answer := self.answers[message["method"]]) is not silence:
+                        try:
+                            response = {"result": answer(message.get("params"))}
+                        except ResponseError as refusal:
+                            response = {"error": {"code": refusal.code, "message": refusal.message}}
                         with contextlib.suppress(OSError, ValueError):  # closed meanwhile
-                            self.send({"id": message["id"], "result": answer(message.get("params"))})
+                            self.send({"id": message["id"], **response})
                 else:
                     self.notifications.append(message)
                 self._changed.notify_all()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from starfill.assist.completion import Completion, Figures
 from starfill.engine.job import ModelInfo
-from starfill.errors import CheckpointError, RequestError
+from starfill.errors import CheckpointError, NotPulledError, RequestError
 from starfill.settings import Settings
 from starfill.text.document import Document
 from starfill.text.position import Edit
@@ -28,6 +28,10 @@ class ScriptedAssistant:
         self.figures: dict[str, Figures] = {}
         self.waiting: dict[str, asyncio.Future[None]] = {}
         self.notes: list[str] = []
+
+    @property
+    def problem(self) -> str | None:
+        return "It knows no SPM." if self.settings.layout == "spm" else None
 
     async def complete(
         self,
@@ -108,8 +112,16 @@ class ScriptedAssistant:
 
 
 class ScriptedBackend:
+    """Models named hub/... have to be pulled first."""
+
+    def __init__(self):
+        self.pulled = set()
+
     def load(self, settings, report):
         report(0.0, "Looking around")
+        name = settings.model.removesuffix(":main")
+        if name.startswith("hub/") and name not in self.pulled:
+            raise NotPulledError(f"{name} was not pulled: run `starfill models pull {name}`", name)
         match settings.model:
             case "missing":
                 raise CheckpointError("The folder missing has no config.json: name a checkpoint folder.")
@@ -126,6 +138,34 @@ class ScriptedBackend:
                     report(step / 1000, "Reading")
         report(1.0, "Done")
         return ScriptedAssistant(settings)
+
+    def download_size(self, repository):
+        print(f"asked about {repository}")
+        if repository == "hub/gone":
+            raise CheckpointError("The hub has no repository hub/gone.")
+        return "7.3 GB"
+
+    def pull(self, repository, report, stopped):
+        print(f"pulling {repository}")
+        time.sleep(0.2)  # so that the progress is shown
+        match repository:
+            case "hub/broken":
+                raise CheckpointError("The hub can't be reached.")
+            case "hub/crash":
+                raise RuntimeError("boom")
+            case "hub/endless":
+                while not stopped():
+                    report(0.5, "3.6 GB of 7.3 GB")
+                    time.sleep(0.01)
+                print("noticed the stop")
+                raise CheckpointError("stopped")
+            case "hub/slow":
+                time.sleep(0.4)
+            case "hub/stuck":
+                time.sleep(60)
+        for step in range(10):
+            report(step / 10, f"{step} of 10")
+        self.pulled.add(repository)
 
 
 if __name__ == "__main__":

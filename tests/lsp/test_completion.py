@@ -21,7 +21,7 @@ def test_capabilities(ready):
     assert capabilities["inlineCompletionProvider"] == {}
     assert "completionProvider" not in capabilities  # nothing shall show twice
     assert capabilities["textDocumentSync"] == {"openClose": True, "change": 2, "save": False}
-    assert capabilities["executeCommandProvider"]["commands"] == ["starfill.accepted"]
+    assert capabilities["executeCommandProvider"]["commands"] == ["starfill.accepted", "starfill.pullModel"]
     assert ready.initialize_result["serverInfo"]["name"] == "starfill"
 
 

@@ -101,3 +101,23 @@ def test_languages_and_files_that_are_off(start):
     assert client.inline("file:///home/me/prod.env", 0, 0) == []
     assert '"**/*.env"' in client.last("file:///home/me/prod.env")["reason"]
     assert len(client.inline(URI, 0, 4)) == 1
+
+
+def test_a_setting_that_the_model_cannot_follow(start):
+    client = start(options={"layout": "spm"})
+    client.wait_for_state("ready")
+    assert [each["message"] for each in client.all("window/showMessage")] == ["Starfill: It knows no SPM."]
+    client.notify("workspace/didChangeConfiguration", {"settings": {"layout": "psm"}})
+    assert "layout='psm'" in settings(client)
+    assert len(client.all("window/showMessage")) == 1
+
+
+def test_another_family_loads_the_model_again(start):
+    client = start(options={})
+    client.wait_for_state("ready")
+    client.notify("workspace/didChangeConfiguration", {"settings": {"family": "plain"}})
+    client.wait_for(
+        "starfill/status", lambda _: [each["state"] for each in client.all("starfill/status")].count("loading") == 2
+    )
+    client.wait_for_state("ready")
+    assert "family='plain'" in settings(client)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import click
+
+from starfill.commands.hub import list_models, pull, remove
+from starfill.commands.quantize import quantize
 
 
 @click.group()
@@ -14,14 +16,19 @@ def models() -> None:
 
 
 @models.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("model")
+@click.option("--documents", type=click.IntRange(1), default=1, show_default=True, help="How many are open.")
+@click.option("--context", type=click.IntRange(1), help="Tokens kept of each; without it what completing asks for.")
 @click.option("--json", "as_json", is_flag=True, help="Print the facts as JSON.")
-def inspect(path: Path, as_json: bool) -> None:
-    """Print a checkpoint's architecture, quantization, tensors and the memory it needs."""
+def inspect(model: str, documents: int, context: int | None, as_json: bool) -> None:
+    """Print what a checkpoint is, the memory it needs and whether that fits here.
+
+    MODEL is a folder, a repository that was pulled, or `bundled`.
+    """
     from starfill.app import model_folder
     from starfill.engine.inspect import inspect as look
 
-    facts = look(model_folder(str(path)))
+    facts = look(model_folder(model), documents, context)
     if as_json:
         click.echo(json.dumps({fact.key: fact.value for fact in facts}, indent=2))
         return
@@ -44,3 +51,9 @@ def cache(clear: bool) -> None:
         click.echo(f"{entry.nbytes / 1e6:>10.1f} MB  {entry.path}")
     total = sum(entry.nbytes for entry in entries)
     click.echo(f"{total / 1e6:>10.1f} MB  in {packed.folder}, bounded at {packed.limit / 1e9:.0f} GB")
+
+
+models.add_command(pull)
+models.add_command(list_models)
+models.add_command(remove)
+models.add_command(quantize)

@@ -1,4 +1,4 @@
-"""What the language server needs from the rest: something that loads a model, and an assistant that completes."""
+"""What the language server needs from the rest: a backend that gets and loads models, an assistant that completes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starfill.settings import Settings
 from starfill.text.document import Document
 
 Report = Callable[[float, str], None]
-"""How far a load is, from 0 to 1, and what it is doing; may be called from any thread."""
+"""How far a load or download is, from 0 to 1, and what it is doing; may be called from any thread."""
 
 
 class Assistant(Protocol):
@@ -19,6 +19,11 @@ class Assistant(Protocol):
 
     @property
     def info(self) -> ModelInfo: ...
+
+    @property
+    def problem(self) -> str | None:
+        """A sentence on a setting that this model can't follow, or None."""
+        ...
 
     async def complete(
         self,
@@ -46,5 +51,19 @@ class Assistant(Protocol):
 
 class Backend(Protocol):
     def load(self, settings: Settings, report: Report) -> Assistant:
-        """Blocks until the model is ready; StarfillError with the sentence to show when it can't be."""
+        """Blocks until the model is ready; StarfillError with the sentence to show when it can't be.
+
+        NotPulledError for a repository that would have to be downloaded: that never happens here.
+        """
+        ...
+
+    def download_size(self, repository: str) -> str:
+        """What `pull` would download, in words like "7.3 GB". Contacts the hub and blocks; StarfillError as below."""
+        ...
+
+    def pull(self, repository: str, report: Report, stopped: Callable[[], bool]) -> None:
+        """Download a repository, so that `load` finds it. Blocks; asks `stopped` now and then.
+
+        StarfillError when it can't be downloaded or was stopped; the next time goes on from there.
+        """
         ...

@@ -77,6 +77,11 @@ def accepted(ls: Server, uri: str) -> None:
         ls.session.loader.assistant.accepted(uri)
 
 
+def pull_model(ls: Server, repository: str) -> None:
+    """The command that downloads a model; answers at once, since some editors stand still until it does."""
+    ls.session.loader.pull(repository)
+
+
 def last_completion(ls: Server, params: LastCompletionParams) -> dict[str, Any]:
     return ls.session.last(params.uri).as_json()
 

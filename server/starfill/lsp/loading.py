@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from concurrent.futures import Future
-from threading import Thread
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
-from starfill.errors import StarfillError
+from starfill.errors import NotPulledError, StarfillError
 from starfill.lsp.backend import Assistant, Backend
+from starfill.lsp.background import in_daemon_thread
 from starfill.lsp.progress import Progress
-from starfill.lsp.status import Report, Status
+from starfill.lsp.pulling import Puller
+from starfill.lsp.status import Report, State, Status
 from starfill.settings import Settings
 
 if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 
 class Loader:
@@ -32,6 +30,9 @@ class Loader:
         self._settings = Settings()
         self._task: asyncio.Task[None] | None = None
         self._beginning: asyncio.Task[None] | None = None  # only kept alive
+        self._puller = Puller(client, backend)
+        self._offers: dict[str, asyncio.Task[None]] = {}  # by repository; each is offered once
+        self._pulls: dict[str, asyncio.Task[None]] = {}  # by repository, while they run
         self.assistant: Assistant | None = None
 
     def use(self, settings: Settings) -> None:
@@ -43,8 +44,18 @@ class Loader:
             return
         elif self.assistant is not None and _same_model(before, settings):
             self.assistant.configure(settings)
+            self._warn(self.assistant)
         else:
             self._task = asyncio.create_task(self._load())
+
+    def pull(self, repository: str) -> None:
+        """Download a repository and load it, if it is the model that is wanted; returns at once.
+
+        A second call while it is being downloaded changes nothing.
+        """
+        repository = _canonical(repository)
+        if repository not in self._pulls:
+            self._pulls[repository] = asyncio.create_task(self._pull(repository))
 
     async def _load(self) -> None:
         """Until what is loaded is what is wanted: the settings may change meanwhile."""
@@ -52,20 +63,25 @@ class Loader:
         while True:
             settings = self._settings
             self._status.set(Report("loading", "Loading the model", settings.model, settings.device))
-            assistant, failure = await self._try(settings, old)
+            loaded = await self._try(settings, old)
             if _same_model(settings, self._settings):
                 break
-            old = assistant
-        if assistant is None:
-            self._status.set(Report("error", failure, settings.model, settings.device))
-            self._client.window_show_message(types.ShowMessageParams(types.MessageType.Error, f"Starfill: {failure}"))
+            old = None if isinstance(loaded, StarfillError) else loaded
+        if isinstance(loaded, StarfillError):
+            self._failed(loaded)
             return
         if self._settings != settings:
-            assistant.configure(self._settings)
-        self.assistant = assistant
-        self._status.set(Report("ready", "", assistant.info.name, assistant.info.device))
+            loaded.configure(self._settings)
+        self.assistant = loaded
+        self._warn(loaded)
+        self._status.set(Report("ready", "", loaded.info.name, loaded.info.device))
 
-    async def _try(self, settings: Settings, old: Assistant | None) -> tuple[Assistant | None, str]:
+    def _warn(self, assistant: Assistant) -> None:
+        """Say it when the model can't follow one of the settings."""
+        if assistant.problem is not None:
+            self._show(types.MessageType.Warning, assistant.problem)
+
+    async def _try(self, settings: Settings, old: Assistant | None) -> Assistant | StarfillError:
         """The assistant, or the sentence that says why there is none."""
         progress = Progress(self._client)
         self._beginning = asyncio.create_task(progress.begin("Starfill: loading the model"))
@@ -80,29 +96,78 @@ class Loader:
             return self._backend.load(settings, report)
 
         try:
-            return await in_daemon_thread(work), ""
+            return await in_daemon_thread(work)
         except StarfillError as error:
-            return None, str(error)
+            return error
         except Exception as error:
             logger.exception("The model could not be loaded")
-            return None, f'The model "{settings.model}" could not be loaded: {type(error).__name__}: {error}'
+            return StarfillError(f'The model "{settings.model}" could not be loaded: {type(error).__name__}: {error}')
         finally:
             progress.end()
 
+    def _failed(self, error: StarfillError) -> None:
+        """Say why there is no model; offer to download it where that is what is missing."""
+        repository = error.repository if isinstance(error, NotPulledError) else None
+        if repository in self._pulls:
+            self._tell("loading", f"Downloading {repository}")
+            return
+        self._tell("error", str(error))
+        if repository is None:
+            self._show(types.MessageType.Error, str(error))
+        elif repository not in self._offers:
+            self._offers[repository] = asyncio.create_task(self._offer(repository, str(error)))
+
+    async def _offer(self, repository: str, sentence: str) -> None:
+        try:
+            agreed = await self._puller.agreed(repository)
+        except StarfillError as error:
+            self._ended(repository, error)
+            return
+        if agreed is None:
+            self._show(types.MessageType.Error, sentence)
+        elif agreed:
+            self.pull(repository)
+
+    async def _pull(self, repository: str) -> None:
+        if self._wants(repository):
+            self._tell("loading", f"Downloading {repository}")
+        failure = None
+        try:
+            await self._puller.pull(repository)
+        except StarfillError as error:
+            failure = error
+        if self._task is not None:
+            await asyncio.wait([self._task])  # a load that began without what is here now
+        del self._pulls[repository]
+        self._ended(repository, failure)
+
+    def _ended(self, repository: str, failure: StarfillError | None) -> None:
+        """A download has succeeded or failed: go on from there, or say it."""
+        wanted = self._wants(repository)
+        if failure is not None:
+            if wanted:
+                self._tell("error", str(failure))
+            self._show(types.MessageType.Error, str(failure))
+        elif wanted:
+            self._task = asyncio.create_task(self._load())
+        else:
+            self._show(types.MessageType.Info, f"{repository} is on this machine now; the setting model may name it")
+
+    def _wants(self, repository: str) -> bool:
+        """Whether this is the model that the settings name, and nothing is loaded or being loaded."""
+        idle = self._task is not None and self._task.done() and self.assistant is None
+        return idle and _canonical(self._settings.model) == repository
+
+    def _tell(self, state: State, message: str) -> None:
+        self._status.set(Report(state, message, self._settings.model, self._settings.device))
+
+    def _show(self, kind: types.MessageType, message: str) -> None:
+        self._client.window_show_message(types.ShowMessageParams(kind, f"Starfill: {message}"))
+
+
+def _canonical(repository: str) -> str:
+    return repository.removesuffix(":main")
+
 
 def _same_model(one: Settings, other: Settings) -> bool:
-    return (one.model, one.device) == (other.model, other.device)
-
-
-def in_daemon_thread(work: Callable[[], T]) -> asyncio.Future[T]:
-    """Run blocking work in a thread of its own, which doesn't keep the process alive."""
-    done: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            done.set_result(work())
-        except BaseException as error:
-            done.set_exception(error)
-
-    Thread(target=run, name="starfill-load", daemon=True).start()
-    return asyncio.wrap_future(done)
+    return (one.model, one.device, one.family) == (other.model, other.device, other.family)

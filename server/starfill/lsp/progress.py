@@ -1,7 +1,8 @@
-"""Work-done progress for one load; silent where the client has none."""
+"""Work-done progress for one load or download; silent where the client has none."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -18,10 +19,13 @@ PATIENCE = 5  # seconds for the client to answer; without an answer there is no 
 
 
 class Progress:
-    """begin() once, as a task beside the work; report() any time; end() once. All on the event loop."""
+    """begin() once, as a task beside the work; report() any time; end() once. All on the event loop.
 
-    def __init__(self, client: LanguageServer) -> None:
-        self._client = client
+    cancel: what the user's button for that calls; there is none without it.
+    """
+
+    def __init__(self, client: LanguageServer, cancel: Callable[[], None] | None = None) -> None:
+        self._client, self._cancel = client, cancel
         self._token = str(uuid4())
         self._percentage, self._message = 0, ""
         self._state = "new"
@@ -35,7 +39,15 @@ class Progress:
             return
         if self._state == "new":
             self._state = "shown"
-            begin = types.WorkDoneProgressBegin(title, message=self._message or None, percentage=self._percentage)
+            begin = types.WorkDoneProgressBegin(
+                title=title,
+                cancellable=True if self._cancel is not None else None,
+                message=self._message or None,
+                percentage=self._percentage,
+            )
+            if (cancel := self._cancel) is not None:
+                button = self._client.work_done_progress.tokens[self._token]  # pygls cancels it for the client
+                button.add_done_callback(lambda pressed: cancel())
             self._client.work_done_progress.begin(self._token, begin)
 
     def report(self, fraction: float, message: str) -> None:

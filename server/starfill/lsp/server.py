@@ -10,7 +10,7 @@ from lsprotocol import types
 from starfill.lsp import convert, handlers
 from starfill.lsp.backend import Backend
 from starfill.lsp.language_server import Server
-from starfill.lsp.protocol import LAST_COMPLETION
+from starfill.lsp.protocol import LAST_COMPLETION, PULL_MODEL
 
 FEATURES: dict[str, Callable[..., Any]] = {
     types.INITIALIZE: handlers.initialize,
@@ -38,4 +38,5 @@ def create_server(backend: Backend) -> Server:
     for method, handler in FEATURES.items():
         server.feature(method, OPTIONS.get(method))(handler)
     server.command(convert.ACCEPTED)(handlers.accepted)
+    server.command(PULL_MODEL)(handlers.pull_model)
     return server

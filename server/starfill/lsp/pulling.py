@@ -1,0 +1,107 @@
+"""Downloading a model for the user: asked for before anything leaves the machine, shown, stopped on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from threading import Event
+from typing import TYPE_CHECKING, TypeVar
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+
+from starfill.errors import CheckpointError, StarfillError
+from starfill.lsp.backend import Backend
+from starfill.lsp.background import in_daemon_thread
+from starfill.lsp.progress import Progress
+
+if TYPE_CHECKING:
+    from pygls.lsp.server import LanguageServer
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+NOT_NOW = "Not now"
+ASK_THE_HUB = "Ask the hub"
+
+
+class Puller:
+    """Knows how to ask and how to download; what to do then is the loader's."""
+
+    def __init__(self, client: LanguageServer, backend: Backend) -> None:
+        self._client, self._backend = client, backend
+        self._kept: set[asyncio.Future[None]] = set()  # only kept alive
+
+    async def agreed(self, repository: str) -> bool | None:
+        """Whether the user wants it, after two questions: only the first one's answer lets the hub be asked for a size.
+
+        None from a client that can't ask. StarfillError when the hub says that it can't be downloaded.
+        """
+        agreed = await self._choice(
+            f"Starfill: {repository} is not on this machine, or not all of it. Ask the hub how large it is, to download"
+            " it? Nothing leaves this machine before.",
+            ASK_THE_HUB,
+        )
+        if not agreed:
+            return agreed
+        size = await _sentences(repository, in_daemon_thread(lambda: self._backend.download_size(repository)))
+        return await self._choice(f"Starfill: {size} are to be downloaded for {repository}.", f"Download ({size})")
+
+    async def _choice(self, message: str, action: str) -> bool | None:
+        actions = [types.MessageActionItem(action), types.MessageActionItem(NOT_NOW)]
+        params = types.ShowMessageRequestParams(types.MessageType.Info, message, actions)
+        try:
+            chosen = await self._client.window_show_message_request_async(params)
+        except JsonRpcException as error:
+            logger.warning("The client can't ask: %s", error)
+            return None
+        return chosen is not None and chosen.title == action
+
+    async def pull(self, repository: str) -> None:
+        """Download with work-done progress; ends at once when that is cancelled, while the thread finds its own end.
+
+        StarfillError when it failed or was stopped; what was downloaded is kept for the next time.
+        """
+        loop = asyncio.get_running_loop()
+        stop, stopped = Event(), loop.create_future()
+
+        def cancel() -> None:
+            stop.set()
+            if not stopped.done():
+                stopped.set_result(None)
+
+        progress = Progress(self._client, cancel)
+        self._keep(asyncio.create_task(progress.begin(f"Starfill: downloading {repository}")))
+
+        def report(fraction: float, message: str) -> None:
+            loop.call_soon_threadsafe(progress.report, fraction, message)
+
+        work = in_daemon_thread(lambda: self._backend.pull(repository, report, stop.is_set))
+        self._keep(work)  # the thread's end may come after ours
+        await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
+        progress.end()
+        if not work.done():
+            raise CheckpointError(
+                f"The download of {repository} was stopped; what is here is kept, and `starfill models pull"
+                f" {repository}` goes on from there"
+            )
+        await _sentences(repository, work)
+
+    def _keep(self, running: asyncio.Future[None]) -> None:
+        def ended(running: asyncio.Future[None]) -> None:
+            self._kept.discard(running)
+            running.exception()  # seen, also when nobody waits for it any more
+
+        self._kept.add(running)
+        running.add_done_callback(ended)
+
+
+async def _sentences(repository: str, work: asyncio.Future[T]) -> T:
+    """The result; StarfillError for every failure."""
+    try:
+        return await work
+    except StarfillError:
+        raise
+    except Exception as error:
+        logger.exception("A download failed")
+        raise CheckpointError(f"{repository} could not be downloaded: {type(error).__name__}: {error}") from error
