@@ -1,7 +1,7 @@
 """Small GPTQ checkpoints written by auto-gptq's own solver and packer, and what auto-gptq's own linear makes of them.
 
-Runs where quantize.py runs: `python training/make_fixtures.py`. Each folder under tests/fixtures/auto_gptq/ holds a
-checkpoint of random weights in the published layout and `expected.safetensors`:
+`python training/make_fixtures.py` in an environment with the extra [auto-gptq]. Each folder under
+tests/fixtures/auto_gptq/ holds a checkpoint of random weights in the published layout and `expected.safetensors`:
 
     weight.<linear>    fp16 [in, out]   the first block's weights as auto-gptq dequantizes them
     input.<in size>    fp16 [3, in]     a fixed input
@@ -12,18 +12,23 @@ checkpoint of random weights in the published layout and `expected.safetensors`:
 from __future__ import annotations
 
 import argparse
+import json
+import shutil
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from auto_gptq.nn_modules.qlinear.qlinear_cuda import QuantLinear
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import GPTBigCodeConfig, GPTBigCodeForCausalLM
 
-from quantize import LINEARS, quantize, write_checkpoint
+from starfill.quantize.make import Request, make
+from starfill.quantize.spec import Spec
 
 OUT = Path(__file__).parent.parent / "tests" / "fixtures" / "auto_gptq"
+LINEARS = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
 
 
 def tiny_model() -> GPTBigCodeForCausalLM:
@@ -40,7 +45,22 @@ def tiny_model() -> GPTBigCodeForCausalLM:
     return model
 
 
-def expected(model: GPTBigCodeForCausalLM, tensors: dict[str, Tensor], bits: int, group_size: int) -> dict[str, Tensor]:
+def quantized(model: GPTBigCodeForCausalLM, folder: Path, spec: Spec) -> dict[str, Tensor]:
+    """Writes the checkpoint, calibrated on random ids; its tensors."""
+    with TemporaryDirectory() as scratch:
+        source, ids = Path(scratch) / "tiny", Path(scratch) / "ids.jsonl"
+        model.save_pretrained(source)
+        rows = [torch.randint(0, 128, (64,)).tolist() for _ in range(8)]
+        ids.write_text("".join(json.dumps({"ids": row}) + "\n" for row in rows))
+        make(Request(source, folder, spec, calibration=ids, backend="auto-gptq", device="cpu", copy_head=False))
+    published = f"gptq_model-{spec.bits}bit-{spec.group_size}g"  # the older name, which the checkpoints on the hub have
+    settings = json.loads((folder / "quantize_config.json").read_text()) | {"model_file_base_name": published}
+    (folder / "quantize_config.json").write_text(json.dumps(settings, indent=2) + "\n")
+    (folder / "model.safetensors").rename(folder / f"{published}.safetensors")
+    return load_file(folder / f"{published}.safetensors")
+
+
+def expected(model: GPTBigCodeForCausalLM, tensors: dict[str, Tensor], spec: Spec) -> dict[str, Tensor]:
     """What auto-gptq makes of the tensors. The model's linears are given the dequantized weights on the way."""
     found: dict[str, Tensor] = {}
     for number, block in enumerate(model.transformer.h):
@@ -48,7 +68,7 @@ def expected(model: GPTBigCodeForCausalLM, tensors: dict[str, Tensor], bits: int
             full = f"transformer.h.{number}.{name}"
             linear = block.get_submodule(name)
             assert isinstance(linear, torch.nn.Linear)
-            packed = QuantLinear(bits, group_size, linear.in_features, linear.out_features, bias=True)
+            packed = QuantLinear(spec.bits, spec.group_size, linear.in_features, linear.out_features, bias=True)
             for part in ("qweight", "qzeros", "scales", "g_idx", "bias"):
                 setattr(packed, part, tensors[f"{full}.{part}"])
             x = found.setdefault(f"input.{linear.in_features}", torch.randn(3, linear.in_features).half())
@@ -73,12 +93,12 @@ def main() -> None:
     for bits, group_size, desc_act in product((4, 8), (-1, 32), (False, True)):
         torch.manual_seed(bits + group_size + desc_act)
         model = tiny_model()
-        calibration = [torch.randint(0, 128, (64,)) for _ in range(8)]
+        folder = args.out / f"{bits}bit-{group_size}g{'-act-order' if desc_act else ''}"
+        shutil.rmtree(folder, ignore_errors=True)
+        spec = Spec(bits, group_size, desc_act)
+        tensors = quantized(model, folder, spec)
         with torch.no_grad():
-            tensors = quantize(model, calibration, bits, group_size, desc_act)
-            folder = args.out / f"{bits}bit-{group_size}g{'-act-order' if desc_act else ''}"
-            write_checkpoint(folder, model, tensors, bits, group_size, desc_act, "tiny")
-            save_file(expected(model, tensors, bits, group_size), folder / "expected.safetensors")
+            save_file(expected(model, tensors, spec), folder / "expected.safetensors")
 
 
 if __name__ == "__main__":
