@@ -10,6 +10,8 @@ from typing import Any
 import click
 
 from starfill import __version__
+from starfill.commands.evaluate import evaluate
+from starfill.commands.generate import generate
 from starfill.commands.models import models
 from starfill.commands.options import loaded, model_options, settings_from
 from starfill.errors import SettingsError, StarfillError
@@ -62,14 +64,14 @@ def serve(stdio: bool, tcp: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the candidates and the figures of the request as JSON.")
 @click.option("--candidates", default=1, show_default=True, help="How many different completions to ask for.")
 @model_options
-def complete(place: str, as_json: bool, candidates: int, model: str, device: str, layout: str) -> None:
+def complete(place: str, as_json: bool, candidates: int, **chosen: str) -> None:
     """Print what would be inserted at FILE:LINE:COL (from 1, columns in characters).
 
     Exits with 1 when there is nothing to insert; the reason goes to stderr.
     """
     from starfill.headless import locate
 
-    settings = settings_from(model=model, device=device, layout=layout, candidates=candidates)
+    settings = settings_from(candidates=candidates, **chosen)
     document, offset = locate(place)
     with loaded(settings) as assistant:
         completion = asyncio.run(assistant.complete(document, offset, automatic=False, candidates=candidates))
@@ -86,11 +88,11 @@ def complete(place: str, as_json: bool, candidates: int, model: str, device: str
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
 @model_options
-def doctor(as_json: bool, model: str, device: str, layout: str) -> None:
+def doctor(as_json: bool, **chosen: str) -> None:
     """Check that everything works here; exits with 0 only if all is well."""
     from starfill.doctor import examine
 
-    settings = settings_from(model=model, device=device, layout=layout)
+    settings = settings_from(**chosen)
     checks = []
     for check in examine(settings, loaded):
         checks.append(check)
@@ -103,3 +105,5 @@ def doctor(as_json: bool, model: str, device: str, layout: str) -> None:
 
 
 main.add_command(models)
+main.add_command(generate)
+main.add_command(evaluate)

@@ -1,0 +1,97 @@
+"""Putting prompts to a model, several answers a prompt in one batch, and reading the answers as text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from starfill.assist.family import Dialect
+from starfill.assist.healing import TokenIndex, allowed_after
+from starfill.assist.stream import Detokenizer, decode
+from starfill.assist.tokenizer import Tokenizer
+from starfill.engine.job import Engine, Finish, Job, Priority, Sampling
+
+SEEDS = 1 << 20  # between those of one prompt and of the next: more samples than anyone draws
+
+
+class Model(Protocol):
+    """An opened checkpoint; `app` provides it."""
+
+    @property
+    def engine(self) -> Engine: ...
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+    @property
+    def dialect(self) -> Dialect: ...
+
+
+def goes_on(text: str) -> int | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One prompt. dropped: bytes that the answer has to begin with and that aren't part of it (token healing).
+
+    end: where an answer so far has ended, in characters, or None while it may go on.
+    """
+
+    ids: tuple[int, ...]
+    max_new_tokens: int
+    dropped: bytes = b""
+    end: Callable[[str], int | None] = goes_on
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """cut_off: the token limit ended it. tokens: how many were generated for it."""
+
+    text: str
+    cut_off: bool
+    tokens: int
+
+
+class Asker:
+    """Asks one model. batch: how many answers are decoded together; it bounds memory and changes no answer."""
+
+    def __init__(self, model: Model, sampling: Sampling, batch: int) -> None:
+        self._model, self._sampling, self._batch = model, sampling, batch
+        self._index = TokenIndex(model.tokenizer.token_bytes)
+
+    def ask(self, question: Question, number: int, samples: Sequence[int]) -> Iterator[list[Answer]]:
+        """The answers with the given sample numbers (a run of them), batch by batch. number: the prompt's own.
+
+        With a seed, sample k of prompt `number` is always the same, whatever else is asked for.
+        """
+        for start in range(0, len(samples), self._batch):
+            yield self._together(question, number, samples[start : start + self._batch])
+
+    def _together(self, question: Question, number: int, samples: Sequence[int]) -> list[Answer]:
+        token_bytes, skip = self._model.tokenizer.token_bytes, len(question.dropped)
+        texts = [""] * len(samples)
+        streams = [Detokenizer(token_bytes, skip) for _ in samples]
+
+        def on_token(candidate: int, token: int) -> bool:
+            piece = streams[candidate].feed(token)
+            texts[candidate] += piece
+            return bool(piece) and question.end(texts[candidate]) is not None
+
+        seed = self._sampling.seed
+        job = Job(
+            key="evaluation",  # one slot for all: neighbouring prompts often begin alike
+            ids=question.ids,
+            max_new_tokens=question.max_new_tokens,
+            stop_ids=self._model.dialect.stop_ids,
+            sampling=replace(self._sampling, seed=None if seed is None else seed + number * SEEDS + samples[0]),
+            candidates=len(samples),
+            priority=Priority.IDLE,
+            on_token=on_token,
+            allowed=allowed_after(self._index, question.dropped),
+        )
+        result = self._model.engine.submit(job).future.result()
+        answers = []
+        for ids, finish in zip(result.candidates, result.finish, strict=True):
+            text = decode(token_bytes, ids, skip)
+            answers.append(Answer(text[: question.end(text)], finish is Finish.LENGTH, len(ids)))
+        return answers
