@@ -4,9 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 GPTQ_VENV ?= .venv-auto-gptq
 GPTQ_PYTHON ?= python3.11
+GPTQMODEL_VENV ?= .venv-gptqmodel
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench format test-auto-gptq docs clean
+.PHONY: demo test check bench evaluate-bundled format test-auto-gptq test-gptqmodel docs clean
 
 demo: $(VENV)/installed
 	@$(BIN)/python clients/demo.py
@@ -23,6 +24,10 @@ check: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/typing_latency.py
 
+# How good the bundled model is, into its model card. DATA: the folder with HumanEval-SingleLineInfilling.jsonl.gz.
+evaluate-bundled: $(VENV)/installed
+	@$(MAKE) -C training evaluate PYTHON=$(abspath $(BIN)/python) DATA=$(abspath $(DATA))
+
 format: $(VENV)/installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -30,6 +35,10 @@ format: $(VENV)/installed
 # auto-gptq 0.7.1 has a wheel for Python 3.11 and imports with transformers 4.51-4.52, so it has an environment of its own.
 test-auto-gptq: $(GPTQ_VENV)/installed
 	$(GPTQ_VENV)/bin/python -m pytest -m auto_gptq
+
+# gptqmodel 7.6.0 builds from source and pins an older numpy, so it has an environment of its own too.
+test-gptqmodel: $(GPTQMODEL_VENV)/installed
+	$(GPTQMODEL_VENV)/bin/python -m pytest -m gptqmodel
 
 # The settings table of the README, from the settings themselves (a test holds them together).
 docs: $(VENV)/installed
@@ -46,5 +55,10 @@ $(GPTQ_VENV)/installed: pyproject.toml
 	@$(GPTQ_VENV)/bin/python $(PIP_INSTALL) --editable '.[auto-gptq,dev]'
 	@touch $@
 
+$(GPTQMODEL_VENV)/installed: pyproject.toml
+	@$(PYTHON) -m venv $(GPTQMODEL_VENV)
+	@$(GPTQMODEL_VENV)/bin/python $(PIP_INSTALL) --editable '.[gptqmodel,dev]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(GPTQ_VENV) build training/build
+	rm -rf $(VENV) $(GPTQ_VENV) $(GPTQMODEL_VENV) build training/build

@@ -1,162 +1,189 @@
-"""Held-out figures of one or more checkpoints: bits per byte, and exact match of single-line middles by prompt layout.
+"""`make evaluate-bundled`: what the bundled model can do, measured through Starfill's own engine and prompts.
 
-`python training/evaluate.py build/run/model ../server/starfill/bundled/model`. Through plain transformers with greedy
-decoding, on the packages that training never saw. Prints them and adds them to evaluation.json in the build folder.
+On the packages that training never saw: bits per byte (beside the unquantized model and rounding to nearest), the rest
+of a line at random cursors and rewrites asked for in words; on HumanEval's single-line infilling (--humaneval) pass@1,
+which runs the model's code in the sandbox of `starfill eval`. Prints a table, writes evaluation.json to the build
+folder, and the table into a model card (--card).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
-from dataclasses import dataclass
-from functools import partial
+import platform
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
 
-import torch
-from tokenizers import Tokenizer
-from tqdm import tqdm
-from transformers import GPTBigCodeForCausalLM
-
-import checkpoint
-from data import Document, read_corpus
-from samples import Encode, Sentinels, line_bounds
-from tokenizer import encode_text
-from tokenizer import load as load_tokenizer
+import answers
+from bits import bits_per_byte
+from starfill.assist.family import Layout
+from starfill.commands.options import opened, settings_from
+from starfill.commands.sampling import bar, generation_bar
+from starfill.commands.scoring import judged
+from starfill.engine.job import Sampling
+from starfill.errors import StarfillError
+from starfill.evaluation import benchmarks
+from starfill.evaluation.ask import Asker, Model
+from starfill.evaluation.cursors import random_cursors, read_sources
+from starfill.evaluation.jsonl import Output, Record
+from starfill.evaluation.problems import read_problems, with_suffix
+from starfill.evaluation.sandbox.run import check_available
+from starfill.evaluation.score import Line, joined, likenesses
+from starfill.evaluation.work import Item, produce
+from starfill.quantize.calibration import Sample
+from starfill.quantize.make import Request, make
 
 HERE = Path(__file__).parent
-LAYOUTS = ("psm", "anchored", "anchored, healed", "spm", "spm, healed")
-MAX_NEW_TOKENS = 48
-WORST = -1e9
+BUNDLED = HERE.parent / "server" / "starfill" / "bundled"
+BEGIN, END = "<!-- figures: made by `make evaluate-bundled` -->", "<!-- end of figures -->"
+# Each layout with token healing and without; in plain PSM the prompt ends with a sentinel, so there is nothing to heal.
+ROWS = (
+    (Layout.SPM, True),
+    (Layout.SPM, False),
+    (Layout.ANCHORED_PSM, True),
+    (Layout.ANCHORED_PSM, False),
+    (Layout.PSM, True),
+)
+Items = Callable[[Model, Layout, bool], list[Item]]
 
 
-@dataclass(frozen=True)
-class Case:
-    """A cursor in a line: what stands before it, the rest of its line, and what follows."""
+class Run:
+    """One opened model, and where its samples are kept: an interrupted run goes on where it stopped."""
 
-    prefix: str
-    middle: str
-    suffix: str
+    def __init__(self, model: Model, folder: Path) -> None:
+        self.model, self.folder = model, folder
+        self.asker = Asker(model, Sampling(), batch=1)
 
+    def records(self, name: str, items: Sequence[Item]) -> list[Record]:
+        print(f"{name}: {len(items)} prompts", flush=True)
+        with Output(self.folder / f"{name}.jsonl") as output, generation_bar() as report:
+            return produce(items, 1, self.asker, output, report)
 
-@torch.no_grad()
-def bits_per_byte(model: GPTBigCodeForCausalLM, documents: list[Document], encode: Encode, s: Sentinels) -> float:
-    """Over whole files in windows of n_positions tokens that overlap by half, so that every token but a file's first
-    ones is predicted from at least half a window."""
-    length = model.config.n_positions
-    nats = size = 0.0
-    for document in tqdm(documents, desc="bits per byte", leave=False):
-        ids = torch.tensor([s.eos, *encode(document.text)])
-        scored = 1
-        for start in range(0, len(ids) - 1, length // 2):
-            window = ids[start : start + length]
-            logits = model(window[None]).logits[0, scored - start - 1 : -1]
-            nats += float(torch.nn.functional.cross_entropy(logits, window[scored - start :], reduction="sum"))
-            scored = start + len(window)
-            if scored == len(ids):
-                break
-        size += len(document.text.encode())
-    return nats / math.log(2) / size
+    def by_layout(self, name: str, items: Items) -> list[Record]:
+        return self.records(name, [item for layout, healed in ROWS for item in items(self.model, layout, healed)])
 
 
-def single_line_cases(documents: list[Document], count: int, seed: int) -> list[Case]:
-    """Random cursors: a file by its length, a line that isn't blank, a column from its first character to its last."""
-    rng = Random(seed)
-    cases: list[Case] = []
-    while len(cases) < count:
-        text = rng.choices(documents, [len(d.text) for d in documents])[0].text
-        start, end = line_bounds(text, rng.randrange(len(text)))
-        indent = len(text[start:end]) - len(text[start:end].lstrip())
-        if start + indent < end:
-            cursor = rng.randrange(start + indent, end)
-            if text[cursor:end].strip():
-                cases.append(Case(text[:cursor], text[cursor:end], text[end:]))
-    return cases
+def rest_of_line(run: Run, args: argparse.Namespace) -> list[Line]:
+    cursors = random_cursors(read_sources(args.build / "held_out.jsonl"), args.cases, args.seed)
+
+    def items(model: Model, layout: Layout, healed: bool) -> list[Item]:
+        return benchmarks.rests_of_lines(model, cursors, [layout], healed)
+
+    return likenesses(run.by_layout("rest-of-line", items))
 
 
-def prompt(case: Case, layout: str, encode: Encode, s: Sentinels, room: int) -> tuple[list[int], list[int]]:
-    """Token ids of the prompt and the text tokens that it ends with. `room` tokens for P and S, 3/4 and 1/4 of it."""
-    suffix = encode(case.suffix[: room * 2])[: room // 4]
-    text = case.prefix[-room * 4 :]
-    text = text[text.find("\n") + 1 :] if len(case.prefix) > len(text) else text
-    anchor = line_bounds(text, len(text))[0] if layout.startswith("anchored") else len(text)
-    typed = encode(text[anchor:])[-room // 4 :]
-    prefix = encode(text[:anchor])[-(room * 3 // 4 - len(typed)) :]
-    if layout.startswith("spm"):
-        return [s.prefix, s.suffix, *suffix, s.middle, *prefix], prefix
-    return [s.prefix, *prefix, s.suffix, *suffix, s.middle, *typed], typed
+def infilling(run: Run, args: argparse.Namespace) -> list[Line]:
+    data = args.humaneval
+    file = next(data.glob("HumanEval-SingleLineInfilling.jsonl*"), data) if data.is_dir() else data
+    problems = with_suffix(read_problems(file), file)
+    problems = Random(args.seed).sample(problems, min(args.problems, len(problems)))
+
+    def items(model: Model, layout: Layout, healed: bool) -> list[Item]:
+        return benchmarks.infilling(model, problems, [layout], healed)
+
+    check_available()
+    records = run.by_layout("infilling", items)
+    limits: dict[str, Any] = {"ks": "1", "workers": args.workers, "timeout": 3, "results": None}
+    return joined(likenesses(records), judged([("", r) for r in records], problems, "infilling", **limits))
 
 
-def spellings(tokenizer: Tokenizer) -> list[str]:
-    """What each token spells; in byte-level BPE's alphabet (one character a byte); special tokens spell nothing."""
-    size = tokenizer.get_vocab_size()
-    n_special = len(tokenizer.get_added_tokens_decoder())
-    return ["" if i < n_special else tokenizer.id_to_token(i) or "" for i in range(size)]
+def instructions(run: Run, args: argparse.Namespace) -> list[Line]:
+    examples = answers.first_of_each_task(args.build / "instructions_held_out.jsonl", args.examples)
+    return answers.figures(run.records("instructions", answers.items(run.model, examples)))
 
 
-@torch.no_grad()
-def complete(
-    model: GPTBigCodeForCausalLM, tokenizer: Tokenizer, ids: list[int], owed: str, spelled: list[str], s: Sentinels
-) -> str:
-    """Greedy text up to the end of the line. `owed` (in the token alphabet) is what the first tokens have to spell."""
-    cache, fresh, out = None, torch.tensor([ids]), list[int]()
-    newline = "Ċ"  # "\n" in the alphabet of byte-level BPE
-    while len(out) < MAX_NEW_TOKENS:
-        answer = model(fresh, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache, logits = answer.past_key_values, answer.logits[0, -1]
-        if owed:
-            fits = torch.tensor([bool(t) and (t.startswith(owed) or owed.startswith(t)) for t in spelled])
-            logits = logits.masked_fill(~fits, WORST)
-        token = int(logits.argmax())
-        owed = owed[len(spelled[token]) :]
-        if token == s.eos or newline in spelled[token]:
-            break
-        out.append(token)
-        fresh = torch.tensor([[token]])
-    text: str = tokenizer.decode(out)
-    return text
+def bits(args: argparse.Namespace) -> list[Line]:
+    """Of the model as it ships, of the one it was made of, and of that one rounded to nearest."""
+    sources = read_sources(args.build / "held_out.jsonl")
+    chosen = Random(args.seed).sample(sources, min(args.files, len(sources)))
+    lines = []
+    with TemporaryDirectory() as folder:
+        models = {"as shipped": args.model}
+        if args.unquantized.exists():
+            models |= {"unquantized": args.unquantized, "rounded to nearest": Path(folder) / "rtn"}
+            make(Request(args.unquantized, models["rounded to nearest"], sample=Sample(1, 256), backend="rtn"))
+        else:
+            print(f"{args.unquantized} isn't there: bits per byte of the model as it ships only")
+        for name, model in models.items():
+            with bar(f"bits per byte, {name}") as update:
+                value = bits_per_byte(model, chosen, lambda done, total: update(done, total, ""))
+            lines.append(Line(name, len(chosen), len(chosen), {"bits per byte": value}))
+    return lines
 
 
-def exact_match(
-    model: GPTBigCodeForCausalLM, tokenizer: Tokenizer, cases: list[Case], layout: str, encode: Encode, s: Sentinels
-) -> float:
-    """Share of cases whose line is completed to the letter (white space at its end aside)."""
-    spelled = spellings(tokenizer)
-    room = model.config.n_positions - MAX_NEW_TOKENS - 64
-    hits = 0
-    for case in tqdm(cases, desc=layout, leave=False):
-        ids, tail = prompt(case, layout, encode, s, room)
-        healed = tail[-1:] if layout.endswith("healed") else []
-        ids = ids[: len(ids) - len(healed)]
-        owed = "".join(spelled[i] for i in healed)
-        text = complete(model, tokenizer, ids, owed, spelled, s)
-        hits += text[len(tokenizer.decode(healed)) :].rstrip() == case.middle.rstrip()
-    return hits / len(cases)
+def table(title: str, counted: str, lines: Sequence[Line]) -> str:
+    """A table in Markdown; shares as percentages, bits as they are."""
+    columns = list(dict.fromkeys(name for line in lines for name in line.shares))
+
+    def cell(name: str, value: float | None) -> str:
+        return "" if value is None else f"{value:.3f}" if name == "bits per byte" else f"{100 * value:.1f} %"
+
+    rows = [[title, counted, *columns], ["---"] * (2 + len(columns))]
+    rows += [[line.row, str(line.problems), *(cell(c, line.shares.get(c)) for c in columns)] for line in lines]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def in_card(card: str, figures: str) -> str:
+    """The card with the figures between its two marks."""
+    head, begin, rest = card.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"the model card has no place for the figures: write {BEGIN} and {END} into it")
+    return f"{head}{BEGIN}\n\n{figures}\n{END}{tail}"
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    started = time.monotonic()
+    parts: dict[str, tuple[str, list[Line]]] = {"Held-out files": ("files", bits(args))}
+    with ExitStack() as stack:
+        samples = args.samples or Path(stack.enter_context(TemporaryDirectory()))
+        samples.mkdir(parents=True, exist_ok=True)
+        run = Run(stack.enter_context(opened(settings_from(model=str(args.model)))), samples)
+        parts["Rest of a line, held-out files"] = ("cursors", rest_of_line(run, args))
+        if args.humaneval:
+            parts["HumanEval, a line"] = ("problems", infilling(run, args))
+        else:
+            print("HumanEval left out: give DATA=FOLDER (or --humaneval) with HumanEval-SingleLineInfilling.jsonl.gz,")
+            print("which OpenAI's human-eval-infilling repository on GitHub has in its folder data")
+        parts["Instructions, held-out files"] = ("examples", instructions(run, args))
+    figures = "\n".join(table(title, counted, lines) for title, (counted, lines) in parts.items())
+    print(figures)
+    print(f"{(time.monotonic() - started) / 60:.1f} minutes")
+    facts = {"model": str(args.model), "machine": platform.processor() or platform.machine(), "seed": args.seed}
+    report = {title: [line.as_json() for line in lines] for title, (_, lines) in parts.items()}
+    (args.build / "evaluation.json").write_text(json.dumps(facts | report, indent=1) + "\n", encoding="utf-8")
+    if args.card:
+        args.card.write_text(in_card(args.card.read_text(encoding="utf-8"), figures), encoding="utf-8")
+        print(f"written into {args.card}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Evaluate checkpoints on the held-out packages.")
-    parser.add_argument("models", type=Path, nargs="+")
+    parser = argparse.ArgumentParser(description="Evaluate the bundled model.")
     parser.add_argument("--build", type=Path, default=HERE / "build")
-    parser.add_argument("--cases", type=int, default=300)
-    parser.add_argument("--files", type=int, default=1000, help="held-out files for bits per byte")
+    parser.add_argument("--model", type=Path, default=BUNDLED / "model")
+    parser.add_argument("--unquantized", type=Path, default=HERE / "build" / "run" / "model")
+    parser.add_argument("--humaneval", type=Path, help="HumanEval-SingleLineInfilling.jsonl.gz, or the folder it is in")
+    parser.add_argument("--card", type=Path, help="write the figures into this model card")
+    parser.add_argument("--samples", type=Path, help="keep what the model wrote here; a second run goes on")
+    parser.add_argument("--files", type=int, default=15, help="held-out files for bits per byte")
+    parser.add_argument("--cases", type=int, default=200, help="cursors, for each layout")
+    parser.add_argument("--problems", type=int, default=200, help="of HumanEval, for each layout")
+    parser.add_argument("--examples", type=int, default=8, help="instructions of each task")
+    parser.add_argument("--workers", type=int, default=2, help="samples that are run at a time")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    tokenizer, s = load_tokenizer(args.build / "tokenizer"), Sentinels()
-    encode = partial(encode_text, tokenizer)
-    documents = read_corpus(args.build / "held_out.jsonl")
-    chosen = Random(args.seed).sample(documents, min(args.files, len(documents)))
-    cases = single_line_cases(documents, args.cases, args.seed)
-    report: Path = args.build / "evaluation.json"
-    results: dict[str, dict[str, float]] = json.loads(report.read_text()) if report.exists() else {}
-    for folder in args.models:
-        model = checkpoint.load(folder)
-        row = {"bits_per_byte": bits_per_byte(model, chosen, encode, s)}
-        row |= {layout: exact_match(model, tokenizer, cases, layout, encode, s) for layout in LAYOUTS if cases}
-        results[str(folder)] = row
-        report.write_text(json.dumps(results, indent=1) + "\n")
-        print(folder, json.dumps({key: round(value, 4) for key, value in row.items()}), flush=True)
+    for name in ("held_out", "instructions_held_out"):
+        if not (args.build / f"{name}.jsonl").exists():
+            parser.error(f"{args.build / name}.jsonl isn't there: `make -C training build/{name}.jsonl` makes it")
+    try:
+        evaluate(args)
+    except StarfillError as error:
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

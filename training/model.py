@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from transformers import GPTBigCodeConfig, GPTBigCodeForCausalLM
 
 LOSS_ROWS = 512  # rows of logits held at once: 16 MB at 8192 tokens in fp32, which stays near the caches
+LOSS_ROWS_CUDA = 16384  # 1 GB at 16384 tokens: few large products
 
 
 def make_config(vocab_size: int, n_embd: int, n_layer: int, n_head: int, n_positions: int) -> GPTBigCodeConfig:
@@ -27,6 +28,7 @@ def make_config(vocab_size: int, n_embd: int, n_layer: int, n_head: int, n_posit
         bos_token_id=0,
         eos_token_id=0,
         tie_word_embeddings=True,
+        starfill_family="starfill",  # which prompts it knows: starfill.assist.families
     )
 
 
@@ -48,15 +50,16 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         total = weights.sum()
         losses = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
         d_hidden, d_head = torch.empty_like(hidden), torch.zeros_like(head, dtype=torch.float32)
-        for i in range(0, len(targets), LOSS_ROWS):
-            rows, wanted = hidden[i : i + LOSS_ROWS], targets[i : i + LOSS_ROWS, None]
+        step = LOSS_ROWS_CUDA if hidden.is_cuda else LOSS_ROWS
+        for i in range(0, len(targets), step):
+            rows, wanted = hidden[i : i + step], targets[i : i + step, None]
             logits = (rows @ head.T).float()
             log_sum = logits.logsumexp(dim=1, keepdim=True)
-            losses[i : i + LOSS_ROWS] = (log_sum - logits.gather(1, wanted)).squeeze(1)
+            losses[i : i + step] = (log_sum - logits.gather(1, wanted)).squeeze(1)
             grad = logits.sub_(log_sum).exp_()
             grad.scatter_add_(1, wanted, torch.full_like(log_sum, -1.0))
-            grad = grad.mul_(weights[i : i + LOSS_ROWS, None] / total).to(hidden.dtype)
-            d_hidden[i : i + LOSS_ROWS] = grad @ head
+            grad = grad.mul_(weights[i : i + step, None] / total).to(hidden.dtype)
+            d_hidden[i : i + step] = grad @ head
             d_head += grad.T @ rows
         ctx.save_for_backward(d_hidden, d_head.to(head.dtype))
         return (losses * weights).sum() / total

@@ -38,17 +38,20 @@ class Sentinels:
 class Mix:
     """Shares of what a sequence is made of; the middle kinds are weights."""
 
-    fim: float = 0.5
+    fim: float = 0.65
     spm: float = 0.5
     with_path: float = 0.3
     no_suffix: float = 0.1
     no_prefix: float = 0.04
-    span: float = 0.15  # a random run of characters
-    line_end: float = 0.40  # from a column to the end of its line
-    block: float = 0.30  # whole lines
-    line_block: float = 0.15  # from a column to the end of a later line
+    span: float = 0.10  # a random run of characters
+    line_end: float = 0.45  # from a column to the end of its line
+    block: float = 0.35  # whole lines
+    line_block: float = 0.10  # from a column to the end of a later line
     max_block_lines: int = 8
     middle_weight: float = 2.0  # of a middle's tokens in the loss; every other token counts 1
+    instructions: float = 0.0  # of the sequences: those that are filled with instructions first
+    same_file: float = 0.0  # of the samples that fill a sequence up: those that go on in the file of the one before
+    response_weight: float = 2.0  # of a response's tokens; the prompt before it counts 0
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,12 @@ def plain_sample(text: str, path: str, ends: bool, room: int, rng: Random, recip
     ids = [*head, *recipe.encode(text), recipe.sentinels.eos]
     weights = [1.0] * (len(ids) - 1) + [1.0 if ends else 0.0]
     return Sample(ids[:room], weights[:room])
+
+
+def instruction_sample(prompt: str, response: str, recipe: Recipe) -> Sample:
+    """An instruction in its template and the response; only the response and the end token after it are learned."""
+    asked, answered = recipe.encode(prompt), [*recipe.encode(response), recipe.sentinels.eos]
+    return Sample(asked + answered, [0.0] * len(asked) + [recipe.mix.response_weight] * len(answered))
 
 
 def regions(lengths: Sequence[int], line_starts: Sequence[Sequence[int]], chars: int, rng: Random) -> list[Region]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -27,11 +28,22 @@ from tqdm import tqdm
 from data import Document, Sequences, read_corpus
 from model import LanguageModel, make_config, make_model
 from muon import Muon
-from samples import Recipe
+from prompts import read_turns
+from rate import Rate
+from samples import Mix, Recipe
 from tokenizer import encode_text
 from tokenizer import load as load_tokenizer
 
 HERE = Path(__file__).parent
+
+# --preset gpu has never been run: sizes from the issue, learning rates and batch a guess from the small model's.
+PRESETS: dict[str, dict[str, float]] = {
+    "cpu": {},
+    "gpu": {
+        "n_embd": 640, "n_layer": 12, "n_head": 10, "n_positions": 2048, "short": 1024, "full_share": 0.4,
+        "batch_tokens": 131_072, "minutes": 1000, "steps": 1800, "lr_muon": 3e-3, "lr_adamw": 3e-3, "same_file": 0.8,
+    },
+}  # fmt: skip
 
 
 @dataclass
@@ -91,8 +103,10 @@ def bits_per_byte(model: LanguageModel, held_out: HeldOut, batch: int) -> float:
 
 
 def save(folder: Path, model: LanguageModel, optimizers: list[torch.optim.Optimizer], progress: Progress) -> None:
-    """Checkpoint (model, optimizers, progress) and the model as transformers reads it; replaced whole or not at all."""
+    """Checkpoint (model, optimizers, progress; replaced whole or not at all), and the model as transformers reads it,
+    with its tokenizer."""
     model.model.save_pretrained(folder / "model")
+    shutil.copytree(folder.parent / "tokenizer", folder / "model", dirs_exist_ok=True)
     state = {
         "model": model.model.state_dict(),
         "optimizers": [o.state_dict() for o in optimizers],
@@ -111,6 +125,10 @@ def resume(folder: Path, model: LanguageModel, optimizers: list[torch.optim.Opti
     for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
         optimizer.load_state_dict(saved)
     return Progress(**state["progress"])
+
+
+def make_mix(args: argparse.Namespace) -> Mix:
+    return Mix(instructions=args.instruction_share if args.instructions else 0.0, same_file=args.same_file)
 
 
 def batches(data: Sequences, first: int, size: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -132,20 +150,25 @@ def train(args: argparse.Namespace) -> None:
     progress = resume(folder, model, optimizers)
     if device.type == "cuda":
         model.model.transformer.compile()
-    documents, recipe = read_corpus(args.build / "train.jsonl"), Recipe(partial(encode_text, tokenizer))
+    documents = read_corpus(args.build / "train.jsonl")
+    turns = read_turns(args.instructions) if args.instructions else []
+    recipe = Recipe(partial(encode_text, tokenizer), make_mix(args))
     streams = [
         batches(
-            Sequences(documents, length, recipe, args.seed, args.chars_per_token),
+            Sequences(documents, length, recipe, args.seed, args.chars_per_token, turns),
             drawn,
             args.batch_tokens // length,
             args.workers,
         )
         for length, drawn in ((args.short, progress.short), (args.n_positions, progress.full))
     ]
+    rate = Rate(model, device)
     with (folder / "log.jsonl").open("a", buffering=1) as log, seconds_bar(args.minutes, progress) as bar:
-        clock, saved = time.monotonic(), progress.seconds
+        clock, began, saved = time.monotonic(), progress.seconds, progress.seconds
         losses: list[Tensor] = []
         while (done := spent(progress, args.minutes, args.steps)) < 1:
+            if args.stop_after and progress.seconds - began > 60 * args.stop_after:
+                break
             use_full = done >= 1 - args.full_share
             ids, weights = (t.to(device) for t in next(streams[use_full]))
             losses.append(update(model, optimizers, ids, weights, done, progress.step, args))
@@ -158,13 +181,14 @@ def train(args: argparse.Namespace) -> None:
             if len(losses) == args.log_steps:
                 loss = float(torch.stack(losses).mean())
                 losses.clear()
-                line = {**asdict(progress), "loss": loss, "done": done, "length": ids.shape[1] - 1}
+                speed = rate.since_last(progress.seconds, progress.tokens, ids.shape[1] - 1)
+                line = {**asdict(progress), "loss": loss, "done": done, "length": ids.shape[1] - 1, **speed}
                 if progress.seconds - saved > 60 * args.save_minutes:
                     line["held_out_bits_per_byte"] = bits_per_byte(model, held_out, args.batch_tokens // args.short)
                     save(folder, model, optimizers, progress)
                     saved = progress.seconds
                 log.write(json.dumps(line) + "\n")
-                bar.set_postfix_str(f"step {progress.step}, loss {loss:.3f}")
+                bar.set_postfix_str(f"step {progress.step}, loss {loss:.3f}, {rate.text(speed)}")
                 bar.update(round(progress.seconds) - bar.n)
         bits = bits_per_byte(model, held_out, args.batch_tokens // args.short)
         log.write(json.dumps({**asdict(progress), "held_out_bits_per_byte": bits}) + "\n")
@@ -216,10 +240,22 @@ def main() -> None:
     parser.add_argument("--weight-decay", type=float, default=0.1, help="of the layers' matrices")
     parser.add_argument("--warmup", type=float, default=0.02, help="share of the budget")
     parser.add_argument("--chars-per-token", type=float, default=3.5, help="how much text a sequence is offered")
+    parser.add_argument("--instructions", type=Path, help="JSONL of {instruction, input?, output} to mix in")
+    parser.add_argument(
+        "--instruction-share", type=float, default=0.12, help="of the sequences, filled with those first"
+    )
     parser.add_argument("--workers", type=int, default=8 if torch.cuda.is_available() else 0)
     parser.add_argument("--log-steps", type=int, default=20)
     parser.add_argument("--save-minutes", type=float, default=5)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--same-file", type=float, default=0.0, help="share of what fills a sequence up: its file's rest"
+    )
+    parser.add_argument("--stop-after", type=float, help="minutes of this call; the same command then goes on later")
+    parser.add_argument(
+        "--preset", choices=list(PRESETS), default="cpu", help="gpu: 60M parameters; needs a 16k tokenizer"
+    )
+    parser.set_defaults(**PRESETS[parser.parse_known_args()[0].preset])
     train(parser.parse_args())
 
 

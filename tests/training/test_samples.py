@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data import Document, Sequences
+from prompts import Turn
 from samples import (
     Cut,
     Mix,
@@ -127,3 +128,31 @@ def test_sequences_have_one_length_and_are_repeatable() -> None:
         assert torch.equal(ids, again[index][0])
     text = decode(data[0][0].tolist())
     assert "os" in text
+
+
+def sequences(share: float, same_file: float = 0.0) -> Sequences:
+    turns = [Turn("ask", "\n" + "yes" * n) for n in (2, 9)]
+    made = Recipe(encode, Mix(instructions=share, same_file=same_file, fim=0.0, with_path=0.0))
+    return Sequences([Document(f"{i}.py", f"{i}" * 300) for i in range(4)], 64, made, 7, 0.5, turns)
+
+
+def test_a_share_of_the_sequences_begins_with_instructions() -> None:
+    plain, mixed = sequences(0.0), sequences(0.5)
+    begins = [decode(mixed[i][0].tolist()).startswith("ask") for i in range(100)]
+    assert 30 < sum(begins) < 70
+    for i, begun in enumerate(begins):
+        ids, weights = mixed[i]
+        assert ids.shape == weights.shape == (65,)
+        assert torch.equal(ids, plain[i][0]) is not begun
+        if begun:
+            assert weights[:4].tolist() == [0.0, 0.0, 0.0, 2.0]
+            assert S.eos in ids.tolist()
+
+
+def test_what_fills_a_sequence_up_can_be_the_rest_of_its_file() -> None:
+    apart, together = sequences(0.0), sequences(0.0, same_file=1.0)
+
+    def files(data: Sequences) -> float:
+        return sum(len(set(decode(data[i][0].tolist()))) for i in range(40)) / 40
+
+    assert files(together) < files(apart)

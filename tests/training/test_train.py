@@ -9,8 +9,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 import train
-from model import LOSS_ROWS, ChunkedCrossEntropy
+from model import LOSS_ROWS, ChunkedCrossEntropy, LanguageModel, make_config, make_model
 from muon import Muon, orthogonalise
+from rate import Rate
 from tokenizer import save as save_tokenizer
 from tokenizer import train as train_tokenizer
 
@@ -60,7 +61,8 @@ def run(build: Path, steps: int, budget: int, monkeypatch: pytest.MonkeyPatch) -
     args = argparse.Namespace(
         build=build, minutes=1e9, steps=budget, n_embd=16, n_layer=1, n_head=2, n_positions=64, short=32,
         full_share=0.5, batch_tokens=128, lr_muon=1e-2, lr_adamw=1e-2, weight_decay=0.1, warmup=0.25,
-        chars_per_token=2.0, workers=0, log_steps=1, save_minutes=1e9, seed=3,
+        chars_per_token=2.0, workers=0, log_steps=1, save_minutes=1e9, seed=3, stop_after=None,
+        instructions=build / "instructions.jsonl", instruction_share=0.5, same_file=0.5,
     )  # fmt: skip
     spent = train.spent
     stop = steps / budget
@@ -75,6 +77,8 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path: Path, monk
     text = "".join(f"def f{i}(x):\n    return x + {i}\n\n" for i in range(60))
     builds = [tmp_path / "whole", tmp_path / "halves"]
     for build in builds:
+        build.mkdir()
+        (build / "instructions.jsonl").write_text('{"instruction": "Hi", "output": "Yes."}\n')
         save_tokenizer(train_tokenizer(iter([text]), 300), build / "tokenizer", 64)
         for name in ("train.jsonl", "held_out.jsonl"):
             (build / name).write_text(json.dumps({"package": "p", "path": "a.py", "text": text}) + "\n")
@@ -85,3 +89,34 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path: Path, monk
         torch.testing.assert_close(halves[name], tensor)
     log = [json.loads(line) for line in (builds[1] / "run" / "log.jsonl").read_text().splitlines()]
     assert [entry["length"] for entry in log if "loss" in entry] == [32] * 4 + [64] * 4
+    assert (builds[1] / "run" / "model" / "tokenizer.json").exists()
+    assert json.loads((builds[1] / "run" / "model" / "config.json").read_text())["starfill_family"] == "starfill"
+
+
+def options(preset: str, monkeypatch: pytest.MonkeyPatch) -> argparse.Namespace:
+    seen: list[argparse.Namespace] = []
+    monkeypatch.setattr(train, "train", seen.append)
+    monkeypatch.setattr("sys.argv", ["train.py", "--preset", preset])
+    train.main()
+    return seen[0]
+
+
+def test_the_gpu_preset_has_60_million_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    args = options("gpu", monkeypatch)
+    with torch.device("meta"):
+        model = LanguageModel(make_model(make_config(16384, args.n_embd, args.n_layer, args.n_head, args.n_positions)))
+    assert 55e6 < sum(p.numel() for p in model.parameters()) < 65e6
+    assert args.batch_tokens % args.n_positions == args.batch_tokens % args.short == 0
+    assert options("cpu", monkeypatch).n_embd == 256
+
+
+def test_speed_and_share_of_peak() -> None:
+    model = LanguageModel(make_model(make_config(64, 16, 1, 2, 32)))
+    rate = Rate(model, torch.device("cpu"))
+    weights = sum(p.numel() for p in model.parameters()) - 32 * 16  # the positions multiply nothing
+    assert rate.flops(32) == 6 * weights + 12 * 16 * 32
+    rate.peak = 2000 * rate.flops(32)
+    assert rate.since_last(10, 0, 32) == {}
+    speed = rate.since_last(12, 2000, 32)
+    assert speed == {"tokens_per_second": 1000, "mfu": 0.5}
+    assert rate.text(speed) == "1,000 tokens/s, 50 % of peak"
