@@ -14,14 +14,17 @@ ROOMS = {  # room -> the rooms that it may import, besides itself
     "text": set(),
     "checkpoint": set(),
     "engine": {"checkpoint"},
+    "quantize": {"checkpoint", "engine"},
     "assist": {"text", "engine"},
     "lsp": {"assist", "text", "engine"},
+    "evaluation": {"assist", "text", "engine", "headless"},
 }
-ONLY_JOBS = {"assist", "lsp"}  # of the engine they see the values that go in and out, which need no torch
+ONLY_JOBS = {"assist", "lsp", "evaluation"}  # of the engine they see the values that go in and out, which need no torch
 OWNERS = {  # a library -> the rooms that may import it
     "pygls": {"lsp"},
     "lsprotocol": {"lsp"},
-    "torch": {"engine", "checkpoint"},
+    "torch": {"engine", "checkpoint", "quantize"},
+    "huggingface_hub": {"checkpoint"},
 }
 
 
