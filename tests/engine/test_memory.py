@@ -124,16 +124,16 @@ def test_a_process_grows_by_what_is_held_on_paper(tmp_path: Path) -> None:
     assert 0.9 * paper < int(done.stdout) < 1.2 * paper + 20e6
 
 
-DEMAND = Demand(weights=8 * GB, kv_per_token=1_000_000, heads=8, widest=4096, chunk=128)
+DEMAND = Demand(weights=8 * GB, kv_per_token=1_000_000, layers=10, heads=8, widest=4096, chunk=128)
 
 
 @pytest.mark.parametrize(
     ("documents", "context", "available", "expected"),
     [
         (4, 2048, 30 * GB, []),
-        (4, 2048, 15 * GB, ["keep 1 document instead of 4", "set contextTokens to 1210 instead of 2048"]),
-        (1, 8192, 15 * GB, ["set contextTokens to 2653 instead of 8192"]),
-        (9, 8192, 9 * GB, ["set contextTokens to 264 and keep one document"]),
+        (4, 2048, 15 * GB, ["keep 2 documents instead of 4", "set contextTokens to 1446 instead of 2048"]),
+        (1, 8192, 15 * GB, ["set contextTokens to 4130 instead of 8192"]),
+        (9, 8192, 9 * GB, ["set contextTokens to 412 and keep one document"]),
         (4, 2048, 4 * GB, ["take a branch that holds less, or a smaller model"]),
         (4, 2048, GB // 4, ["free some memory"]),
     ],

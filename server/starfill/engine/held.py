@@ -78,6 +78,7 @@ def demand(architecture: Config, weights: int, device: torch.device) -> Demand:
     return Demand(
         weights=weights,
         kv_per_token=architecture.kv_shape(torch.float32, device).bytes_per_token,
+        layers=architecture.n_layer,
         heads=architecture.n_head,
         widest=max(max(size) for size in sizes),
         chunk=CHUNK,

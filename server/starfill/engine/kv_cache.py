@@ -35,12 +35,11 @@ class KVCache:
         self.shape = shape
         self.length = 0
         self.capacity = 0
-        self._storage = self._allocate(0)
+        self._storage = [self._allocate(0, device) for device in shape.devices or (shape.device,) * shape.layers]
 
-    def _allocate(self, capacity: int) -> list[torch.Tensor]:
+    def _allocate(self, capacity: int, device: torch.device) -> torch.Tensor:
         s = self.shape
-        size = (2, s.kv_heads, capacity, s.head_dim)
-        return [torch.zeros(size, dtype=s.dtype, device=device) for device in s.devices or (s.device,) * s.layers]
+        return torch.zeros(2, s.kv_heads, capacity, s.head_dim, dtype=s.dtype, device=device)
 
     @property
     def nbytes(self) -> int:
@@ -54,10 +53,11 @@ class KVCache:
 
     def _resize(self, capacity: int) -> None:
         capacity = -(-capacity // BLOCK) * BLOCK
-        grown = self._allocate(capacity)
-        for new, old in zip(grown, self._storage, strict=True):
-            new[:, :, : self.length] = old[:, :, : self.length]
-        self._storage, self.capacity = grown, capacity
+        for layer, old in enumerate(self._storage):  # one at a time, so that only one is ever held twice
+            grown = self._allocate(capacity, old.device)
+            grown[:, :, : self.length] = old[:, :, : self.length]
+            self._storage[layer] = grown
+        self.capacity = capacity
 
     def write(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Put keys, values [kv_heads, T, head_dim] at positions length.. of one layer (room must be reserved).
@@ -83,6 +83,6 @@ class KVCache:
     def fork(self) -> KVCache:
         """A cache of its own with the same positions: several continuations of one prompt."""
         other = KVCache(self.shape)
-        other._storage, other.length = self._storage, self.length
+        other._storage, other.length = list(self._storage), self.length
         other._resize(self.length)
         return other

@@ -61,14 +61,15 @@ class Demand:
 
     weights: int
     kv_per_token: int
+    layers: int
     heads: int
     widest: int
     chunk: int
 
     def needs(self, documents: int, context: int) -> Needs:
         state = self.kv_per_token * context
-        # A state's storage grows by half as much again, and the old one lives until it is copied.
-        growing = state // 2 + state
+        # A state's storage grows by half as much again, and a layer's old one lives until it is copied.
+        growing = state // 2 + state // self.layers
         working = working_bytes(self.heads, self.widest, context, self.chunk) + growing
         return Needs(self.weights, documents * state, working)
 
