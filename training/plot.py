@@ -20,7 +20,8 @@ def main() -> None:
     figure, left = plt.subplots(figsize=(7, 4))
     for length in sorted({e["length"] for e in entries if "loss" in e}):
         part = [e for e in entries if e.get("length") == length]
-        left.plot([e["tokens"] / 1e6 for e in part], [e["loss"] for e in part], label=f"{length}-token sequences")
+        # Points, since a run in sittings comes back to short sequences.
+        left.plot([e["tokens"] / 1e6 for e in part], [e["loss"] for e in part], ".", ms=3, label=f"{length} tokens")
     left.set(xlabel="tokens seen (millions)", ylabel="training loss (nats a token, middles weigh double)")
     right = left.twinx()
     held_out = [e for e in entries if "held_out_bits_per_byte" in e]

@@ -36,9 +36,9 @@ PATH = "«<filename>»pkg/mod.py\n"
 # Special tokens stand between «»; the first layout is the default one. A space before P is sentencepiece's.
 PROMPTS: dict[str, dict[str, str]] = {
     "starfill": {
+        SPM: f"{PATH}«<fim_prefix>»«<fim_suffix>»{S}«<fim_middle>»{P}    return",
         A: f"{PATH}«<fim_prefix>»{P}«<fim_suffix>»{S}«<fim_middle>»    return",
         PSM: f"{PATH}«<fim_prefix>»{P}    return «<fim_suffix>»{S}«<fim_middle>»",
-        SPM: f"{PATH}«<fim_prefix>»«<fim_suffix>»{S}«<fim_middle>»{P}    return",
         PREFIX: f"{PATH}{P}    return",
     },
     "starcoder": {

@@ -96,7 +96,7 @@ def test_infilling_in_all_layouts(tmp_path: Path) -> None:
     data, out = write(tmp_path / "data.jsonl", GAP, LAST), tmp_path / "samples.jsonl"
     result = run("eval", "infilling", data, "--layout", "all", "--out", out, "--run-code", "--json")
     rows = {row["row"]: row for row in json.loads(result.stdout)["rows"]}
-    assert list(rows) == ["anchored-psm", "psm", "spm"]
+    assert list(rows) == ["spm", "anchored-psm", "psm"]
     for row in rows.values():
         assert (row["problems"], row["samples"]) == (2, 2)
         assert {"pass@1", "exact match", "edit similarity"} <= set(row)

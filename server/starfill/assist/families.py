@@ -34,6 +34,7 @@ STARFILL = Family(  # the bundled model; training/samples.py says what it has se
     sentinels=_STARCODER_SENTINELS,
     psm="{header}<fim_prefix>{prefix}<fim_suffix>{suffix}<fim_middle>{typed}",
     spm="{header}<fim_prefix><fim_suffix>{suffix}<fim_middle>{text}",
+    spm_first=True,
     alone="{header}{text}",
     header="<filename>{path}\n",
     header_control="<filename>",

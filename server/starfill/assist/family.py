@@ -47,6 +47,7 @@ class Family:
     sentinels: the control tokens of its fill-in-the-middle prompts; () when it can't fill in the middle.
     psm, spm: the prompt with prefix or suffix first; "" where it wasn't trained so. Fields: {header}; {prefix},
         {suffix} and {typed}, each encoded on its own; {text}, the prefix and what was typed as one.
+    spm_first: whether the suffix-first prompt was measured to be the better one.
     alone: the prompt without a suffix. header: what tells the model the file's {path}; "" if nothing does.
     header_control: the control token in it; a checkpoint that lacks it is told no path.
     controls: what else of control tokens stands in the prompts. bos: the token that begins every prompt.
@@ -61,6 +62,7 @@ class Family:
     sentinels: tuple[str, ...] = ()
     psm: str = ""
     spm: str = ""
+    spm_first: bool = False
     alone: str = "{text}"
     header: str = ""
     header_control: str = ""
@@ -75,7 +77,7 @@ class Family:
         """The prompt of each layout that the family can be asked in, the best one first."""
         psm = {Layout.ANCHORED_PSM: self.psm, Layout.PSM: self.psm} if self.psm else {}
         spm = {Layout.SPM: self.spm} if self.spm else {}
-        return {**psm, **spm, Layout.PREFIX: self.alone}
+        return {**(spm if self.spm_first else {}), **psm, **spm, Layout.PREFIX: self.alone}
 
 
 @dataclass(frozen=True, slots=True)
