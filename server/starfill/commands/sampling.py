@@ -1,4 +1,7 @@
-"""What the commands share that generate over many prompts: how tokens are chosen, and a progress bar."""
+"""What the commands share that generate over many prompts: how tokens are chosen, and a progress bar.
+
+The language server starts through the same command line, so what only a run needs is imported when one begins.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from starfill.commands.options import opened, settings_from
-from starfill.engine.job import Sampling
 from starfill.errors import SettingsError
 
 if TYPE_CHECKING:
+    from starfill.engine.job import Sampling
     from starfill.evaluation.ask import Model
     from starfill.evaluation.jsonl import Record
     from starfill.evaluation.work import Item, Progress
@@ -57,6 +59,8 @@ def produced(
     **shared: str,
 ) -> list[Record]:
     """All samples of a run, written to `out` too, with a bar. Takes the options above by their names."""
+    from tempfile import TemporaryDirectory
+
     from starfill.evaluation.ask import Asker
     from starfill.evaluation.jsonl import Output
     from starfill.evaluation.work import produce
@@ -73,6 +77,8 @@ def produced(
 
 def sampling_from(samples: int, temperature: float | None, top_p: float, greedy: bool, seed: int) -> Sampling:
     """Raises SettingsError where the options contradict each other."""
+    from starfill.engine.job import Sampling
+
     if greedy and temperature:
         raise SettingsError("--greedy and --temperature exclude each other: give one of them")
     chosen = temperature if temperature is not None else VARIED if samples > 1 and not greedy else 0.0
