@@ -9,7 +9,7 @@ MODULES = {
     for path in sorted((SOURCE / "starfill").rglob("*.py"))
 }
 
-ANYONE = {"errors", "settings"}
+ANYONE = {"background", "errors", "settings"}
 ROOMS = {  # room -> the rooms that it may import, besides itself
     "text": set(),
     "checkpoint": set(),

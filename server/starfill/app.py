@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
+from starfill.background import in_daemon_thread
 from starfill.settings import Settings
 
 if TYPE_CHECKING:
@@ -75,7 +76,12 @@ class LocalBackend:
         )
         dialect = detect(identity, settings.family)  # before minutes of repacking: do we know how to speak to it?
         device = choose_device(settings.device)
-        loaded = load_model(config, device, packed_cache(), report, identity.name, devices_of(config, device))
+        devices = devices_of(config, device)
+        # OpenMP keeps a pool of threads for each thread that has ever computed. With more of them than cores it lets
+        # them sleep between operations, and decode takes three times as long: only the engine's thread may last.
+        loaded = in_daemon_thread(
+            lambda: load_model(config, device, packed_cache(), report, identity.name, devices)
+        ).result()
         engine = LocalEngine(loaded.model, loaded.info, settings.cache_bytes)
         return Opened(engine, tokenizer, dialect, settings)
 

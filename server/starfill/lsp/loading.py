@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
+from starfill.background import in_daemon_thread
 from starfill.errors import NotPulledError, StarfillError
 from starfill.lsp.backend import Assistant, Backend
-from starfill.lsp.background import in_daemon_thread
 from starfill.lsp.progress import Progress
 from starfill.lsp.pulling import Puller
 from starfill.lsp.status import Report, State, Status
@@ -96,7 +96,7 @@ class Loader:
             return self._backend.load(settings, report)
 
         try:
-            return await in_daemon_thread(work)
+            return await asyncio.wrap_future(in_daemon_thread(work))
         except StarfillError as error:
             return error
         except Exception as error:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
+from starfill.background import in_daemon_thread
 from starfill.errors import CheckpointError, StarfillError
 from starfill.lsp.backend import Backend
-from starfill.lsp.background import in_daemon_thread
 from starfill.lsp.progress import Progress
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ class Puller:
         )
         if not agreed:
             return agreed
-        size = await _sentences(repository, in_daemon_thread(lambda: self._backend.download_size(repository)))
+        size = await _sentences(
+            repository, asyncio.wrap_future(in_daemon_thread(lambda: self._backend.download_size(repository)))
+        )
         return await self._choice(f"Starfill: {size} are to be downloaded for {repository}.", f"Download ({size})")
 
     async def _choice(self, message: str, action: str) -> bool | None:
@@ -76,7 +78,7 @@ class Puller:
         def report(fraction: float, message: str) -> None:
             loop.call_soon_threadsafe(progress.report, fraction, message)
 
-        work = in_daemon_thread(lambda: self._backend.pull(repository, report, stop.is_set))
+        work = asyncio.wrap_future(in_daemon_thread(lambda: self._backend.pull(repository, report, stop.is_set)))
         self._keep(work)  # the thread's end may come after ours
         await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
         progress.end()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 from torch.nn import functional as F
@@ -23,8 +23,11 @@ class Tabled:
 
     def __init__(self, function: Activation) -> None:
         self._function = function
+
+    @cached_property
+    def _table(self) -> torch.Tensor:
         every = torch.arange(1 << 16, dtype=torch.int32).to(torch.uint16).view(torch.bfloat16)
-        self._table = function(every)
+        return self._function(every)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         if x.dtype != torch.bfloat16 or x.device.type != "cpu":

@@ -1,8 +1,7 @@
-"""Work that blocks, away from the event loop."""
+"""Work that blocks, in a thread of its own."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Thread
@@ -11,8 +10,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def in_daemon_thread(work: Callable[[], T]) -> asyncio.Future[T]:
-    """Run blocking work in a thread of its own, which doesn't keep the process alive."""
+def in_daemon_thread(work: Callable[[], T]) -> Future[T]:
+    """Run `work` in a thread of its own, which ends with it and doesn't keep the process alive."""
     done: Future[T] = Future()
 
     def run() -> None:
@@ -22,4 +21,4 @@ def in_daemon_thread(work: Callable[[], T]) -> asyncio.Future[T]:
             done.set_exception(error)
 
     Thread(target=run, name="starfill-work", daemon=True).start()
-    return asyncio.wrap_future(done)
+    return done

@@ -1,0 +1,33 @@
+"""Which threads compute. Counts the process's threads as Linux lists them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TASKS = Path("/proc/self/task")
+COUNT = """
+import os
+import torch
+from starfill.app import LocalBackend
+from starfill.engine.job import Job
+from starfill.settings import Settings
+
+opened = LocalBackend().open(Settings())
+for key in range(2):
+    opened.engine.submit(Job(key=key, ids=tuple(range(100, 400)), max_new_tokens=4, candidates=2)).future.result()
+print(len(os.listdir("/proc/self/task")), torch.get_num_threads())
+opened.close()
+"""
+
+
+@pytest.mark.skipif(not TASKS.exists(), reason="counts threads in Linux's /proc")
+def test_only_the_engine_keeps_a_pool_of_threads(tmp_path):
+    """With a second pool, OpenMP finds itself with more threads than cores and decode takes three times as long."""
+    # A new cache, so that loading repacks; and no threads of NumPy's own library.
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", COUNT], env=environment, capture_output=True, text=True, check=True)
+    threads, computing = map(int, done.stdout.split())
+    assert threads == 1 + computing  # the main one, and the engine's with its pool
