@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from starfill.settings import FIELDS, Settings, parse, table
+from starfill.values import OwnInstruction
 
+OWN = {"title": "Use pathlib", "instruction": "Use pathlib instead of os.path."}
 README = Path(__file__).parent.parent / "README.md"
 
 
@@ -29,6 +31,8 @@ def test_all_settings():
         "cacheBytes": 1_000_000,
         "enabledLanguages": ["python", "lua"],
         "excludedGlobs": ["**/*.env"],
+        "instruct.model": "/models/wizardcoder",
+        "instructions": [OWN],
     }
     settings, problems = parse(raw)
     assert problems == []
@@ -36,6 +40,7 @@ def test_all_settings():
     assert {name: getattr(settings, item.name) for name, item in FIELDS.items()} == raw | {
         "enabledLanguages": ("python", "lua"),
         "excludedGlobs": ("**/*.env",),
+        "instructions": (OwnInstruction(**OWN),),
     }
 
 
@@ -67,6 +72,10 @@ def test_null_means_the_default():
         ("enabledLanguages", "python"),
         ("enabledLanguages", ["python", 1]),
         ("excludedGlobs", {"**/*.env": True}),
+        ("instruct.model", " "),
+        ("instruct.model", 3),
+        ("instructions", OWN),
+        ("instructions", "Use pathlib"),
     ],
 )
 def test_a_wrong_value_is_named_and_defaulted(name, value):
@@ -85,6 +94,10 @@ def test_a_wrong_value_is_named_and_defaulted(name, value):
         ({"modle": "x"}, 'There is no setting "starfill.modle": did you mean "model"?'),
         ({"max_new_tokens": 3}, 'There is no setting "starfill.max_new_tokens": did you mean "maxNewTokens"?'),
         ({"?": 3}, 'There is no setting "starfill.?": known are model, device,'),
+        ({"instruct.modle": "x"}, 'There is no setting "starfill.instruct.modle": did you mean "instruct.model"?'),
+        ({"instruct": {"modle": 3}}, 'There is no setting "starfill.instruct.modle": did you mean "instruct.model"?'),
+        ({"instruct": "/models/x"}, 'There is no setting "starfill.instruct": did you mean "instruct.model"?'),
+        ({"instruction": []}, 'There is no setting "starfill.instruction": did you mean "instructions"?'),
         ([1], "The settings are [1], but must be an object; the defaults are used."),
     ],
 )
@@ -92,6 +105,66 @@ def test_unknown_settings(raw, problem):
     settings, (sentence,) = parse(raw)
     assert settings == Settings()
     assert sentence.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"instruct": {"model": "/models/wizardcoder"}},
+        {"instruct.model": "/models/wizardcoder"},
+        {"instruct.model": "/models/other", "instruct": {"model": "/models/wizardcoder"}},
+        {"instruct": {"model": "/models/other"}, "instruct.model": "/models/wizardcoder"},
+    ],
+)
+def test_a_section_is_an_object_or_a_dot(raw):
+    assert parse(raw) == (Settings(instruct_model="/models/wizardcoder"), [])
+
+
+@pytest.mark.parametrize("raw", [{"instruct": None}, {"instruct": {}}, {"instruct": {"model": ""}}])
+def test_no_model_of_its_own_for_instructions(raw):
+    assert parse(raw) == (Settings(), [])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (3, 'The setting "starfill.instructions[1]" is 3, but must be an object with "title" and "instruction".'),
+        ({"title": "x"}, 'The setting "starfill.instructions[1]" has no "instruction".'),
+        ({"instruction": "x", "title": None}, 'The setting "starfill.instructions[1]" has no "title".'),
+        ({**OWN, "title": " "}, 'The setting "starfill.instructions[1].title" is " ", but must be text.'),
+        (
+            {**OWN, "placement": "above"},
+            'The setting "starfill.instructions[1].placement" is "above", but must be one of "replace", '
+            '"insert-before", "insert-after", "show".',
+        ),
+        (
+            {**OWN, "kind": "refactoring"},
+            'The setting "starfill.instructions[1].kind" is "refactoring", but must be "quickfix", "refactor", "source"'
+            ' or one below them like "refactor.rewrite".',
+        ),
+        (
+            {**OWN, "languages": "python"},
+            'The setting "starfill.instructions[1].languages" is "python", but must be a list of language identifiers.',
+        ),
+        (
+            {**OWN, "placment": "show"},
+            'There is no setting "starfill.instructions[1].placment": did you mean "placement"?',
+        ),
+        ({**OWN, "?": 1}, 'There is no setting "starfill.instructions[1].?": known are title, instruction, kind,'),
+        ({"title": "first", "instruction": "x"}, 'The setting "starfill.instructions[1].title" is "first", which an'),
+    ],
+)
+def test_a_wrong_instruction_is_named_and_left_out(wrong, sentence):
+    first = {"title": "first", "instruction": "Do it.", "placement": "insert-before", "kind": "refactor.extract.x"}
+    last = {"title": "last", "instruction": "Do.", "placement": "show", "languages": ["go"], "kind": None}
+    settings, problems = parse({"instructions": [first, wrong, last], "candidates": 2})
+    assert settings.instructions == (
+        OwnInstruction("first", "Do it.", "refactor.extract.x", ("*",), "insert-before"),
+        OwnInstruction("last", "Do.", "refactor.rewrite", ("go",), "show"),
+    )
+    assert settings.candidates == 2
+    assert len(problems) == 1 and problems[0].startswith(sentence)
+    assert problems[0].endswith(" This instruction is left out.")
 
 
 @pytest.mark.parametrize(

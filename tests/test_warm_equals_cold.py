@@ -64,8 +64,8 @@ def loaded() -> Iterator[Assistant]:
 
 @pytest.mark.parametrize("layout", ["anchored-psm", "psm", "spm"])
 def test_random_edits(loaded: Assistant, layout: str) -> None:
-    twice = Twice(loaded._engine)
-    assistant = Assistant(twice, loaded._tokenizer, loaded.dialect, Settings(layout=layout, max_new_tokens=8))  # type: ignore[arg-type]
+    twice = Twice(loaded.engine)
+    assistant = Assistant(twice, loaded.tokenizer, loaded.dialect, Settings(layout=layout, max_new_tokens=8))  # type: ignore[arg-type]
     rng = random.Random(layout)
     text, cursor = SOURCE, len(SOURCE) // 2
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from starfill.assist.families import ALPACA
+from starfill.assist.forms import ALPACA_BUNDLED
 from starfill.assist.instruct import with_code
 
 
@@ -20,7 +20,8 @@ class Turn:
 
 def alpaca(instruction: str, given: str = "") -> str:
     """The prompt of an instruction about some code, as the server sends it."""
-    return ALPACA.text.replace("{instruction}", with_code(instruction, given))
+    form = ALPACA_BUNDLED
+    return form.text.replace("{instruction}", with_code(instruction, given, code_first=form.code_first))
 
 
 def read_turns(path: Path) -> list[Turn]:

@@ -1,4 +1,4 @@
-"""The composition root: settings -> checkpoint -> engine -> assistant. Only the command line imports this module.
+"""The composition root: settings -> checkpoint -> engine -> assistant and instructor. Only the command line imports it.
 
 Heavy imports (torch) stand inside the functions that need them, so that `--help` and `initialize` answer at once.
 """
@@ -6,7 +6,8 @@ Heavy imports (torch) stand inside the functions that need them, so that `--help
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,12 @@ from starfill.settings import Settings
 if TYPE_CHECKING:
     from starfill.assist.assistant import Assistant
     from starfill.assist.family import Dialect
+    from starfill.assist.instructor import Instructor
     from starfill.checkpoint.tokenizer import Tokenizer
+    from starfill.engine.job import ModelInfo
     from starfill.engine.linear.packed_cache import PackedCache
     from starfill.engine.local import LocalEngine
+    from starfill.engine.worker import Worker
 
 Report = Callable[[float, str], None]
 BUNDLED = Path(__file__).parent / "bundled" / "model"
@@ -50,8 +54,30 @@ class LocalBackend:
 
         return Assistant(opened.engine, opened.tokenizer, opened.dialect, settings)
 
-    def open(self, settings: Settings, report: Report = lambda *_: None) -> Opened:
-        """Blocks until the model is ready. Raises StarfillError with the sentence to show when it can't be used."""
+    def load_instructor(
+        self, settings: Settings, report: Report = lambda *_: None, beside: object | None = None
+    ) -> Instructor:
+        """The instructor of the model that is set for it, with the errors of `open`.
+
+        beside: the assistant that is loaded under these settings, if any. Where its model is the same one, the two
+        share it, and closing the instructor leaves it open.
+        """
+        from starfill.assist.assistant import Assistant
+        from starfill.assist.instructor import Instructor
+
+        assistant = beside if isinstance(beside, Assistant) else None
+        own = settings.instruct_model not in ("", settings.model)
+        if assistant is not None and not own:
+            return Instructor(assistant.engine, assistant.tokenizer, assistant.dialect, settings, owns_engine=False)
+        chosen = replace(settings, model=settings.instruct_model, family="auto") if own else settings
+        opened = self.open(chosen, report, assistant.info if assistant else None)
+        return Instructor(opened.engine, opened.tokenizer, opened.dialect, settings)
+
+    def open(self, settings: Settings, report: Report = lambda *_: None, beside: ModelInfo | None = None) -> Opened:
+        """Blocks until the model is ready. Raises StarfillError with the sentence to show when it can't be used.
+
+        beside: the model that is loaded already and has to fit into memory too.
+        """
         report(0.0, "starting torch")
         from starfill.assist.detect import detect
         from starfill.assist.family import Identity
@@ -61,6 +87,7 @@ class LocalBackend:
         from starfill.engine.loader import choose_device, load_model, parse_architecture
         from starfill.engine.local import LocalEngine
         from starfill.engine.placement import devices_of
+        from starfill.engine.second import check_fits
 
         config = read_config(model_folder(settings.model))
         tokenizer = Tokenizer.from_folder(config.folder, parse_architecture(config).vocab_size)
@@ -77,12 +104,14 @@ class LocalBackend:
         dialect = detect(identity, settings.family)  # before minutes of repacking: do we know how to speak to it?
         device = choose_device(settings.device)
         devices = devices_of(config, device)
+        if beside is not None:
+            check_fits(config, device, beside)
         # OpenMP keeps a pool of threads for each thread that has ever computed. With more of them than cores it lets
         # them sleep between operations, and decode takes three times as long: only the engine's thread may last.
         loaded = in_daemon_thread(
             lambda: load_model(config, device, packed_cache(), report, identity.name, devices)
         ).result()
-        engine = LocalEngine(loaded.model, loaded.info, settings.cache_bytes)
+        engine = LocalEngine(loaded.model, loaded.info, settings.cache_bytes, the_worker())
         return Opened(engine, tokenizer, dialect, settings)
 
     def download_size(self, repository: str) -> str:
@@ -103,6 +132,14 @@ class LocalBackend:
             lambda done, name: report(done / plan.nbytes, f"{hub.amount(done)} of {size}, {name}"),
             stopped,
         )
+
+
+@cache
+def the_worker() -> Worker:
+    """The thread that computes, for all models of this process: it lasts, and with it the one pool of OpenMP."""
+    from starfill.engine.worker import Worker
+
+    return Worker()
 
 
 def model_folder(model: str) -> Path:

@@ -12,6 +12,7 @@ import click
 from starfill import __version__
 from starfill.commands.evaluate import evaluate
 from starfill.commands.generate import generate
+from starfill.commands.instruct import instruct
 from starfill.commands.models import models
 from starfill.commands.options import loaded, model_options, settings_from
 from starfill.errors import SettingsError, StarfillError
@@ -104,6 +105,7 @@ def doctor(as_json: bool, **chosen: str) -> None:
     sys.exit(0 if all(check.ok for check in checks) else 1)
 
 
+main.add_command(instruct)
 main.add_command(models)
 main.add_command(generate)
 main.add_command(evaluate)

@@ -6,14 +6,27 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
-from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
+
+from starfill.values import (
+    Allowed,
+    Kept,
+    OwnInstruction,
+    hint,
+    number,
+    one_of,
+    own_instructions,
+    shown,
+    text,
+    text_or_nothing,
+    texts,
+    whole,
+)
 
 Device = Literal["auto", "cpu", "cuda"]
 Layout = Literal["auto", "anchored-psm", "psm", "spm", "prefix"]
@@ -38,59 +51,9 @@ ModelFamily = Literal[
 MultiLine = Literal["auto", "never", "always"]
 
 
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    """What a value may be, in words and as a check that answers the value to use, or raises ValueError."""
-
-    words: str
-    check: Callable[[Any], Any]
-
-
-def one_of(literal: Any) -> Allowed:
-    values = get_args(literal)
-
-    def check(value: Any) -> Any:
-        if value not in values:
-            raise ValueError
-        return value
-
-    return Allowed("one of " + ", ".join(f'"{value}"' for value in values), check)
-
-
-def whole(low: int, high: int) -> Allowed:
-    def check(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
-            raise ValueError
-        if not low <= value <= high:
-            raise ValueError
-        return int(value)
-
-    return Allowed(f"a whole number from {low} to {high}", check)
-
-
-def number(low: float, high: float) -> Allowed:
-    def check(value: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-            raise ValueError
-        return float(value)
-
-    return Allowed(f"a number from {low:g} to {high:g}", check)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError
-    return value
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, (list, tuple)):
-        raise ValueError
-    return tuple(_text(item) for item in value)
-
-
-def about(allowed: Allowed, description: str) -> dict[str, Any]:
-    return {"allowed": allowed, "description": description}
+def about(allowed: Allowed, description: str, json_name: str = "") -> dict[str, Any]:
+    """json_name: in JSON, where that isn't the field's name in camelCase; a dot in it makes a section."""
+    return {"allowed": allowed, "description": description, "json_name": json_name}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +63,7 @@ class Settings:
     model: str = field(
         default="bundled",
         metadata=about(
-            Allowed('"bundled", the path of a checkpoint folder or the name of a pulled repository', _text),
+            Allowed('"bundled", the path of a checkpoint folder or the name of a pulled repository', text),
             "The model: the small one that comes with Starfill, or any GPTQ or safetensors checkpoint.",
         ),
     )
@@ -123,7 +86,7 @@ class Settings:
         default=0,
         metadata=about(
             whole(0, 1_048_576),
-            "The longest prompt, in tokens; 0 means as many as the model allows, up to 2048.",
+            "The longest prompt, in tokens; 0 means as many as the model allows, up to 2048 (code actions: 8192).",
         ),
     )
     max_new_tokens: int = field(default=64, metadata=about(whole(1, 4096), "The longest suggestion, in tokens."))
@@ -152,13 +115,30 @@ class Settings:
     )
     enabled_languages: tuple[str, ...] = field(
         default=("*",),
-        metadata=about(Allowed("a list of language identifiers", _texts), 'Languages to complete; `"*"` means all.'),
+        metadata=about(Allowed("a list of language identifiers", texts), 'Languages to work in; `"*"` means all.'),
     )
     excluded_globs: tuple[str, ...] = field(
         default=(),
         metadata=about(
-            Allowed("a list of globs", _texts),
+            Allowed("a list of globs", texts),
             'Files that are never looked at, like `"**/*.env"` or `"secrets"` (all in a folder of that name).',
+        ),
+    )
+
+    instruct_model: str = field(
+        default="",
+        metadata=about(
+            Allowed("as for `model`, or empty", text_or_nothing),
+            "The model of the code actions, loaded with the first of them; empty: the one that completes does both.",
+            "instruct.model",
+        ),
+    )
+    instructions: tuple[OwnInstruction, ...] = field(
+        default=(),
+        metadata=about(
+            Allowed("a list of objects", own_instructions),
+            "Code actions of your own: `title` and `instruction`; `placement` of the answer (`replace`, "
+            "`insert-before`, `insert-after` or `show`), `kind` and `languages` if wanted.",
         ),
     )
 
@@ -198,36 +178,51 @@ def json_name(name: str) -> str:
     return first + "".join(part.capitalize() for part in rest)
 
 
-def _shown(value: Any) -> str:
-    """A value as JSON."""
-    return json.dumps(value, ensure_ascii=False, default=repr)
+FIELDS: dict[str, Field[Any]] = {item.metadata["json_name"] or json_name(item.name): item for item in fields(Settings)}
+SECTIONS = {name.partition(".")[0] for name in FIELDS if "." in name}
 
 
-FIELDS: dict[str, Field[Any]] = {json_name(item.name): item for item in fields(Settings)}
+def flat(raw: Mapping[Any, Any]) -> dict[str, Any]:
+    """Settings with the names of FIELDS, where sections may stand as objects: {"instruct": {"model": ...}}."""
+    found: dict[str, Any] = {}
+    for name, value in raw.items():
+        if name in SECTIONS and isinstance(value, Mapping):
+            found |= {f"{name}.{inner}": each for inner, each in value.items()}
+        else:
+            found[str(name)] = value
+    return found
 
 
 def parse(raw: object) -> tuple[Settings, list[str]]:
     """Settings from decoded JSON, and a sentence for each thing that is wrong with it; null means the default."""
     if not isinstance(raw, Mapping):
-        return Settings(), [f"The settings are {_shown(raw)}, but must be an object; the defaults are used."]
+        return Settings(), [f"The settings are {shown(raw)}, but must be an object; the defaults are used."]
     values: dict[str, Any] = {}
     problems = []
-    for name, value in raw.items():
+    for name, value in flat(raw).items():
         item = FIELDS.get(name)
         if item is None:
-            close = get_close_matches(str(name), FIELDS, n=1)
-            hint = f'did you mean "{close[0]}"?' if close else "known are " + ", ".join(FIELDS) + "."
-            problems.append(f'There is no setting "starfill.{name}": {hint}')
+            if value is not None or name not in SECTIONS:
+                problems.append(f'There is no setting "starfill.{name}": {_meant(name)}')
         elif value is not None:
             allowed: Allowed = item.metadata["allowed"]
             try:
                 values[item.name] = allowed.check(value)
             except (ValueError, TypeError, OverflowError):
                 problems.append(
-                    f'The setting "starfill.{name}" is {_shown(value)}, but must be {allowed.words}; '
-                    f"its default {_shown(item.default)} is used."
+                    f'The setting "starfill.{name}" is {shown(value)}, but must be {allowed.words}; '
+                    f"its default {shown(item.default)} is used."
                 )
+                continue
+            if isinstance(values[item.name], Kept):
+                problems += values[item.name].problems
+                values[item.name] = values[item.name].entries
     return Settings(**values), problems
+
+
+def _meant(name: str) -> str:
+    of_section = [each for each in FIELDS if each.startswith(f"{name}.")]
+    return f'did you mean "{of_section[0]}"?' if of_section else hint(name, FIELDS)
 
 
 def table() -> str:
@@ -235,7 +230,7 @@ def table() -> str:
     rows = [["Setting", "Default", "Allowed", "Meaning"], ["---"] * 4]
     for name, item in FIELDS.items():
         allowed: Allowed = item.metadata["allowed"]
-        rows.append([f"`{name}`", f"`{_shown(item.default)}`", allowed.words, item.metadata["description"]])
+        rows.append([f"`{name}`", f"`{shown(item.default)}`", allowed.words, item.metadata["description"]])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 

@@ -38,7 +38,7 @@ QWEN_BASE = Checkpoint("qwen", QWEN, "qwen2", "Qwen2.5-Coder-1.5B")
 DEEPSEEK_BASE = Checkpoint("deepseek", DEEPSEEK, "llama", "deepseek-coder-1.3b-base")
 
 FOUND: list[tuple[Checkpoint, str, Instruct]] = [
-    (BUNDLED, "starfill", forms.ALPACA),
+    (BUNDLED, "starfill", forms.ALPACA_BUNDLED),
     (BUNDLED.but(declared=None), "starcoder", DIALOGUE),
     (STARCODER_1B, "starcoder", DIALOGUE),
     (STARCODER_1B.but(name="WizardCoder-1B-V1.0"), "wizardcoder", forms.ALPACA),

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from assist.checkpoints import CHECKPOINTS
+from assist.toy import common_prefix
 from starfill.assist.families import FAMILIES
 from starfill.assist.forms import CODELLAMA_70B_CHAT
 from starfill.assist.instruct import instruction_ids, with_code
@@ -60,11 +61,21 @@ def test_wizardcoder_as_its_card_prints_it() -> None:
         assert form.text == card
 
 
-def test_code_stands_fenced_below_the_instruction() -> None:
+def test_code_stands_fenced_above_the_instruction() -> None:
     checkpoint = CHECKPOINTS["wizardcoder"]
     ids = instruction_ids(checkpoint.tokenizer, checkpoint.dialect(), "Explain this.", "x = 1\ny = 2", "lua")
     shown = written(checkpoint.tokenizer, ids)
-    assert "### Instruction:\nExplain this.\n\n```lua\nx = 1\ny = 2\n```\n\n### Response:" in shown
+    assert "### Instruction:\n```lua\nx = 1\ny = 2\n```\n\nExplain this.\n\n### Response:" in shown
+
+
+@pytest.mark.parametrize("family", ["wizardcoder", "codellama-70b", "qwen2.5-coder", "codestral", "granite"])
+def test_a_second_instruction_shares_the_code_with_the_first(family: str) -> None:
+    checkpoint = CHECKPOINTS[family]
+    dialect = checkpoint.dialect()
+    code = "def f(value):\n    return value + 1"
+    one, other = (instruction_ids(checkpoint.tokenizer, dialect, text, code) for text in ("Explain.", "Do it."))
+    shared = written(checkpoint.tokenizer, one[: common_prefix(one, other)])
+    assert "return value + 1\n```" in shared
 
 
 @pytest.mark.parametrize(
@@ -72,8 +83,9 @@ def test_code_stands_fenced_below_the_instruction() -> None:
     [("x = 1", "```"), ("a ``` b", "```"), ("text\n```\nx\n```", "````"), ("`````md\n`````", "``````")],
 )
 def test_a_fence_is_longer_than_those_in_the_code(given: str, fence: str) -> None:
-    assert with_code("Do.", given) == f"Do.\n\n{fence}python\n{given}\n{fence}"
-    assert with_code("Do.", "") == "Do."
+    assert with_code("Do.", given) == f"{fence}python\n{given}\n{fence}\n\nDo."
+    assert with_code("Do.", given, code_first=False) == f"Do.\n\n{fence}python\n{given}\n{fence}"
+    assert with_code("Do.", "") == with_code("Do.", "", code_first=False) == "Do."
 
 
 def test_white_space_around_an_instruction_stays_where_the_card_keeps_it() -> None:

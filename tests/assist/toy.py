@@ -134,6 +134,7 @@ class ByHeart:
                     cached_tokens=cached,
                     computed_tokens=len(job.ids) - cached,
                     generated_tokens=sum(len(ids) for ids, _ in answers),
+                    steps=sum(len(ids) for ids, _ in answers),
                     queue_ms=0.0,
                     prefill_ms=1.0,
                     decode_ms=1.0,

@@ -252,7 +252,16 @@ def test_an_error_reaches_its_caller_and_the_engine_goes_on(make_engine: MakeEng
     engine = make_engine()
     with pytest.raises(RuntimeError, match="broken callback"):
         answer(engine, Job("a", prompt(10), 3, on_token=broken))
-    assert answer(engine, Job("a", prompt(10), 3)).generated_tokens == 3
+    result = answer(engine, Job("a", prompt(10), 3))
+    assert (result.cached_tokens, result.generated_tokens) == (0, 3)  # what an error leaves behind isn't used again
+
+
+def test_closing_ends_the_thread(make_engine: MakeEngine) -> None:
+    engine = make_engine()
+    thread = engine._worker._thread
+    assert thread.is_alive()
+    engine.close()
+    assert not thread.is_alive()
 
 
 def test_closing_ends_every_job(make_engine: MakeEngine, loaded: Loaded) -> None:

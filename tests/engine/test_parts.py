@@ -29,12 +29,12 @@ def test_common_prefix_of_random_sequences() -> None:
 
 
 def test_a_slot_always_leaves_one_token_to_feed() -> None:
-    slots = Slots(1 << 20, lambda: KVCache(SHAPE))
-    slot = slots.take("a", [1, 2, 3])
+    slots: Slots[str] = Slots(1 << 20)
+    slot = slots.take("a", [1, 2, 3], SHAPE)
     slot.cache.reserve(3)
     slot.cache.advance(3)
     slot.ids.extend([1, 2, 3])
-    assert slots.take("a", [1, 2, 3]).ids == [1, 2]
+    assert slots.take("a", [1, 2, 3], SHAPE).ids == [1, 2]
 
 
 def test_the_cache_grows_in_blocks_and_keeps_what_it_holds() -> None:

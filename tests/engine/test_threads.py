@@ -15,17 +15,18 @@ from starfill.app import LocalBackend
 from starfill.engine.job import Job
 from starfill.settings import Settings
 
-opened = LocalBackend().open(Settings())
-for key in range(2):
-    opened.engine.submit(Job(key=key, ids=tuple(range(100, 400)), max_new_tokens=4, candidates=2)).future.result()
+models = [LocalBackend().open(Settings()) for _ in range(2)]
+for opened in models:
+    opened.engine.submit(Job(key=0, ids=tuple(range(100, 400)), max_new_tokens=4, candidates=2)).future.result()
 print(len(os.listdir("/proc/self/task")), torch.get_num_threads())
-opened.close()
+for opened in models:
+    opened.close()
 """
 
 
 @pytest.mark.skipif(not TASKS.exists(), reason="counts threads in Linux's /proc")
-def test_only_the_engine_keeps_a_pool_of_threads(tmp_path):
-    """With a second pool, OpenMP finds itself with more threads than cores and decode takes three times as long."""
+def test_all_models_share_one_pool_of_threads(tmp_path):
+    """With a second one, OpenMP finds itself with more threads than cores and decode takes three times as long."""
     # A new cache, so that loading repacks; and no threads of NumPy's own library.
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", COUNT], env=environment, capture_output=True, text=True, check=True)

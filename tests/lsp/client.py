@@ -87,8 +87,13 @@ class Client:
         assert process.stdin and process.stdout
 
         def end() -> None:
-            process.kill()
-            process.wait()
+            with contextlib.suppress(OSError):
+                process.stdin.close()  # type: ignore[union-attr]
+            try:
+                process.wait(1)  # it ends by itself then, and leaves nothing behind
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
         client = cls(process.stdout, process.stdin, end, process)  # type: ignore[arg-type]
         client.answers.update(answers or {})

@@ -11,14 +11,22 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
+from starfill.assist.actions import Placement
 from starfill.assist.completion import Completion, Figures
+from starfill.assist.outcome import Outcome, Request, Work
 from starfill.engine.job import ModelInfo
 from starfill.errors import CheckpointError, NotPulledError, RequestError
 from starfill.settings import Settings
+from starfill.text.diff import line_edits
 from starfill.text.document import Document
-from starfill.text.position import Edit
+from starfill.text.position import Edit, Span
+
+GATES: dict[str, asyncio.Event] = {}  # by document: opened by the command starfill.accepted
+NOTES: list[str] = []  # what happened to the assistant and the instructor
 
 
 class ScriptedAssistant:
@@ -27,7 +35,6 @@ class ScriptedAssistant:
         self.info = ModelInfo(Path(settings.model).name, "gpt_bigcode", "cpu", "scripted", 2048, 512, 1024, 1_000_000)
         self.figures: dict[str, Figures] = {}
         self.waiting: dict[str, asyncio.Future[None]] = {}
-        self.notes: list[str] = []
 
     @property
     def problem(self) -> str | None:
@@ -47,7 +54,7 @@ class ScriptedAssistant:
         try:
             items, reason = await self.act(document, offset, automatic)
         except asyncio.CancelledError:
-            self.notes.append(f"cancelled {uri}")
+            NOTES.append(f"cancelled {uri}")
             raise
         source = "model" if items else "none"
         figures = Figures(reason, "spm", 10, 7, 3, 5, prefill_ms=1.5, decode_ms=2.5, total_ms=4.5, source=source)
@@ -71,7 +78,7 @@ class ScriptedAssistant:
             case "#two":
                 return (Edit(offset, offset, "one"), Edit(offset, offset, "two")), None
             case "#notes":
-                return (Edit(offset, offset, "\n".join(self.notes)),), None
+                return (Edit(offset, offset, "\n".join(NOTES)),), None
             case "#settings":
                 return (Edit(offset, offset, repr(self.settings)),), None
             case "#wait":
@@ -98,17 +105,82 @@ class ScriptedAssistant:
         return self.figures.get(uri)
 
     def accepted(self, uri: str) -> None:
-        self.notes.append(f"accepted {uri}")
+        NOTES.append(f"accepted {uri}")
+        GATES.setdefault(uri, asyncio.Event()).set()
 
     def forget(self, uri: str) -> None:
-        self.notes.append(f"forgot {uri}")
+        NOTES.append(f"forgot {uri}")
 
     def configure(self, settings: Settings) -> None:
-        self.notes.append(f"configured max_new_tokens={settings.max_new_tokens}")
+        NOTES.append(f"configured max_new_tokens={settings.max_new_tokens}")
         self.settings = settings
 
     def close(self) -> None:
         print(f"closed {self.settings.model}")
+
+
+class ScriptedInstructor:
+    """The first word of the document says what it does; the default is to write "new" for "old" in whole lines."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        name = Path(settings.instruct_model or settings.model).name
+        self.info = ModelInfo(name, "gpt_bigcode", "cpu", "scripted", 2048, 512, 1024, 1_000_000)
+
+    def refusal(self, document: Document, selection: Span) -> str | None:
+        return "too long: select less code" if selection.end - selection.start > 1000 else None
+
+    async def instruct(self, request: Request, on_text: Callable[[str, int], None]) -> Outcome:
+        document, action = request.document, request.action
+        NOTES.append(f"asked {action.name} {action.wording(request.problem)!r} {request.selection}")
+        word = document.line_text(0).split(" ")[0]
+        try:
+            if word == "#gate":
+                on_text("Half of", 2)
+                await GATES.setdefault(document.uri, asyncio.Event()).wait()
+            elif word == "#endless":
+                for number in count(1):
+                    on_text("word " * number, number)
+                    await asyncio.sleep(0.01)
+            elif word == "#refuse":
+                raise RequestError("The answer was cut off by the token limit.")
+            elif word == "#crash":
+                raise RuntimeError("boom")
+        except asyncio.CancelledError:
+            NOTES.append(f"stopped {action.name}")
+            raise
+        first = document.line_of(request.selection.start)
+        last = document.line_of(max(request.selection.start, request.selection.end - 1))
+        span = Span(document.line_start(first), document.line_end(last))
+        text, edits = self.answer(request, span)
+        for number, _ in enumerate(words := text.split(" "), 1):
+            on_text(" ".join(words[:number]), number)
+            await asyncio.sleep(0)
+        warning = "does not parse" if word == "#broken" else None
+        return Outcome(request, span, text, edits, warning, Work(9, 5, 4, 7, 7, 1, 1.0, 1.0, 2.0))
+
+    def answer(self, request: Request, span: Span) -> tuple[str, tuple[Edit, ...]]:
+        old = request.document.slice(span.start, span.end)
+        match request.action.placement:
+            case Placement.SHOW:
+                return f"It adds **two** numbers: {request.action.instruction}", ()
+            case Placement.TESTS:
+                return "def test_it():\n    assert True\n", ()
+            case Placement.BEFORE:
+                return "before\n", (Edit(span.start, span.start, "before\n"),)
+            case Placement.AFTER:
+                return "\nafter", (Edit(span.end, span.end, "\nafter"),)
+        new = old.replace("old", "new")
+        return new, line_edits(old, new, span.start)
+
+    def configure(self, settings: Settings) -> None:
+        NOTES.append(f"instructor configured {settings.max_new_tokens}")
+
+    def forget(self, uri: str) -> None:
+        NOTES.append(f"instructor forgot {uri}")
+
+    def close(self) -> None:
+        print(f"closed instructor {self.info.name}")
 
 
 class ScriptedBackend:
@@ -138,6 +210,19 @@ class ScriptedBackend:
                     report(step / 1000, "Reading")
         report(1.0, "Done")
         return ScriptedAssistant(settings)
+
+    def load_instructor(self, settings, report, beside):
+        name = settings.instruct_model
+        print(f"loading instructor {name!r} beside {beside.info.name if beside else None}")
+        report(0.0, "Looking around")
+        match name:
+            case "missing":
+                raise CheckpointError("The folder missing has no config.json: name a checkpoint folder.")
+            case "crash":
+                raise RuntimeError("boom")
+            case "slow":
+                time.sleep(0.4)
+        return ScriptedInstructor(settings)
 
     def download_size(self, repository):
         print(f"asked about {repository}")

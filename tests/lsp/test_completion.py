@@ -21,7 +21,8 @@ def test_capabilities(ready):
     assert capabilities["inlineCompletionProvider"] == {}
     assert "completionProvider" not in capabilities  # nothing shall show twice
     assert capabilities["textDocumentSync"] == {"openClose": True, "change": 2, "save": False}
-    assert capabilities["executeCommandProvider"]["commands"] == ["starfill.accepted", "starfill.pullModel"]
+    commands = capabilities["executeCommandProvider"]["commands"]
+    assert commands == ["starfill.accepted", "starfill.pullModel", "starfill.instruct"]
     assert ready.initialize_result["serverInfo"]["name"] == "starfill"
 
 

@@ -1,11 +1,16 @@
-"""The instructions behind the code actions, word for word: the bundled model was trained on what the server asks.
+"""The code actions as data: what each is called, what it asks for, and where the answer goes.
 
-Pure data. The selected code is not part of the text: the prompt template of the model's family adds it.
+The bundled model was trained on these instructions word for word (training/instructions). The selected code is not part
+of them: the prompt template of the model's family adds it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from starfill.settings import Settings
 
 INSTRUCTIONS: Mapping[str, str] = {
     "explain": "Explain what this code does.",
@@ -17,5 +22,91 @@ INSTRUCTIONS: Mapping[str, str] = {
     "optimise": "Make this code faster without changing what it does.",
 }
 
-# "fix" where the editor has told what is wrong (a diagnostic's message).
+# "fix" where the editor has told what is wrong.
 FIX_PROBLEM = "Fix this problem in the code: {problem}"
+MAX_PROBLEM = 500  # characters of a diagnostic's message; type checkers write whole pages
+
+QUICKFIX, REFACTOR, REWRITE = "quickfix", "refactor", "refactor.rewrite"  # kinds of the protocol
+
+
+class Placement(Enum):
+    """What happens to an answer. TESTS: shown, or put into a file of the project's tests; the caller knows where."""
+
+    REPLACE = "replace"
+    BEFORE = "insert-before"
+    AFTER = "insert-after"
+    SHOW = "show"
+    TESTS = "tests"
+
+    @property
+    def is_code(self) -> bool:
+        """Whether the answer is code, to be taken out of fences and chatter."""
+        return self is not Placement.SHOW
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something to ask about code. name: how commands and the command line call it. languages: "*" means all."""
+
+    name: str
+    title: str
+    instruction: str
+    kind: str
+    placement: Placement
+    languages: tuple[str, ...] = ("*",)
+
+    def wording(self, problem: str = "") -> str:
+        """The instruction; that of "fix" names the problem, where one is known."""
+        return FIX_PROBLEM.format(problem=problem) if self.name == "fix" and problem else self.instruction
+
+
+def _built_in(name: str, what: str, kind: str, placement: Placement, languages: tuple[str, ...] = ("*",)) -> Action:
+    return Action(name, f"Starfill: {what}", INSTRUCTIONS[name], kind, placement, languages)
+
+
+ACTIONS: Mapping[str, Action] = {
+    action.name: action
+    for action in (
+        _built_in("explain", "explain", REFACTOR, Placement.SHOW),
+        _built_in("refactor", "simplify", REWRITE, Placement.REPLACE),
+        _built_in("docstring", "add docstring", REWRITE, Placement.REPLACE),
+        _built_in(
+            "types",
+            "add type annotations",
+            REWRITE,
+            Placement.REPLACE,
+            ("python", "typescript", "typescriptreact", "php"),
+        ),
+        _built_in("tests", "write tests", REFACTOR, Placement.TESTS),
+        _built_in("fix", "fix", QUICKFIX, Placement.REPLACE),
+        _built_in("optimise", "optimise", REWRITE, Placement.REPLACE),
+    )
+}
+
+
+def actions_for(settings: Settings, language_id: str) -> list[Action]:
+    """The built-in actions and then the user's own, as far as they are meant for this language.
+
+    An action of the user's is called by its title; with the name of a built-in one it takes that one's place.
+    """
+    own = {
+        each.title: Action(
+            each.title, each.title, each.instruction, each.kind, Placement(each.placement), each.languages
+        )
+        for each in settings.instructions
+    }
+    actions = {**ACTIONS, **own}
+    return [action for action in actions.values() if "*" in action.languages or language_id in action.languages]
+
+
+def free(instruction: str) -> Action:
+    """An instruction in the user's own words."""
+    return Action("ask", "Starfill: ask", instruction, REWRITE, Placement.REPLACE)
+
+
+def problem_text(message: str, source: str = "", code: str = "", line: str = "") -> str:
+    """A diagnostic as "fix" names it. line: the text of the line that it stands on."""
+    message = " ".join(message.split())[:MAX_PROBLEM]
+    origin = " ".join(filter(None, (source, code)))
+    text = f"{message} ({origin})" if origin else message
+    return f"{text}, in the line `{line.strip()}`" if line.strip() else text

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from starfill.assist.completion import Completion, Figures
 from starfill.assist.ending import Stopper
@@ -19,6 +18,7 @@ from starfill.assist.polish import polish
 from starfill.assist.reuse import Shown, shown, tail
 from starfill.assist.stream import Detokenizer, decode
 from starfill.assist.tokenizer import Tokenizer
+from starfill.assist.turn import unless
 from starfill.engine.job import Engine, Finish, Job, ModelInfo, Result, Sampling
 from starfill.errors import RequestError
 from starfill.settings import Settings
@@ -31,8 +31,6 @@ VARIED = 0.4  # the temperature of several candidates when the user's is 0, whic
 SUPERSEDED = "superseded by a newer request"
 CANCELLED = "cancelled by the editor"
 FAILED = "the model failed; the server's log says why"
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
@@ -56,13 +54,14 @@ class Assistant:
     """Completes documents with one engine. Methods are called on the event loop, which never waits.
 
     The newest request for a document wins: an older one answers at once, with nothing.
+    engine, tokenizer, dialect: the model and how it is spoken to.
     problem: a sentence on a setting that this model can't follow, or None.
     """
 
     def __init__(self, engine: Engine, tokenizer: Tokenizer, dialect: Dialect, settings: Settings) -> None:
-        self._engine = engine
-        self._tokenizer = tokenizer
-        self._dialect = dialect
+        self.engine = engine
+        self.tokenizer = tokenizer
+        self.dialect = dialect
         self.problem: str | None = None
         self._index = TokenIndex(tokenizer.token_bytes)
         self._memories: dict[str, Memory] = {}
@@ -73,12 +72,7 @@ class Assistant:
 
     @property
     def info(self) -> ModelInfo:
-        return self._engine.info
-
-    @property
-    def dialect(self) -> Dialect:
-        """How the model is spoken to."""
-        return self._dialect
+        return self.engine.info
 
     @property
     def context(self) -> int:
@@ -93,13 +87,13 @@ class Assistant:
         """From the next request on; what was suggested under other settings is forgotten."""
         for memory in self._memories.values():
             memory.shown = ()
-        layout, self.problem = self._dialect.layout(settings.layout)
+        layout, self.problem = self.dialect.layout(settings.layout)
         context = min(self.info.context_length, settings.context_tokens or USUAL_CONTEXT)
         self._settings = settings
-        self._engine.resize(settings.cache_bytes)
+        self.engine.resize(settings.cache_bytes)
         self._setup = Setup(
-            tokenizer=self._tokenizer,
-            dialect=self._dialect,
+            tokenizer=self.tokenizer,
+            dialect=self.dialect,
             layout=layout,
             context=context,
             answer=min(settings.max_new_tokens, context // 2),
@@ -119,14 +113,14 @@ class Assistant:
         """A document was closed."""
         if memory := self._memories.pop(uri, None):
             memory.overtake()
-        self._engine.release(uri)
+        self.engine.release(uri)
 
     def close(self) -> None:
         """End all requests, and the engine."""
         for memory in self._memories.values():
             memory.overtake()
         self._executor.shutdown(wait=False, cancel_futures=True)
-        self._engine.close()
+        self.engine.close()
 
     async def complete(
         self,
@@ -179,13 +173,13 @@ class Assistant:
             leaks = setup.dialect.leaks
             return prompt, place_at(document, offset, prompt.closers, settings.multi_line, leaks)
 
-        prepared = await _unless(turn, asyncio.get_running_loop().run_in_executor(self._executor, prepare))
+        prepared = await unless(turn, asyncio.get_running_loop().run_in_executor(self._executor, prepare))
         if prepared is None:
             return (), replace(figures, reason=SUPERSEDED)
         prompt, place = prepared
-        ticket = self._engine.submit(self._job(document.uri, prompt, place, count, setup, settings))
+        ticket = self.engine.submit(self._job(document.uri, prompt, place, count, setup, settings))
         try:
-            result = await _unless(turn, asyncio.wrap_future(ticket.future))
+            result = await unless(turn, asyncio.wrap_future(ticket.future))
         finally:
             ticket.cancel()
         if result is None or {Finish.CANCELLED, Finish.SUPERSEDED} & set(result.finish):
@@ -211,7 +205,7 @@ class Assistant:
             key=uri,
             ids=prompt.ids,
             max_new_tokens=most + (MAX_DROPPED if prompt.dropped else 0),
-            stop_ids=self._dialect.stop_ids,
+            stop_ids=self.dialect.stop_ids,
             sampling=Sampling(VARIED if varied else settings.temperature, settings.top_p),
             candidates=count,
             on_token=self._watch(prompt, place, count),
@@ -221,7 +215,7 @@ class Assistant:
     def _watch(self, prompt: Prompt, place: Place, count: int) -> Callable[[int, int], bool]:
         """A job's `on_token`: ends each candidate as soon as its text has ended."""
         skip = len(prompt.dropped)
-        watches = [(Detokenizer(self._tokenizer.token_bytes, skip), Stopper(place)) for _ in range(count)]
+        watches = [(Detokenizer(self.tokenizer.token_bytes, skip), Stopper(place)) for _ in range(count)]
 
         def on_token(candidate: int, token: int) -> bool:
             detokenizer, stopper = watches[candidate]
@@ -234,16 +228,9 @@ class Assistant:
         edits: dict[Edit, None] = {}
         reasons = []
         for ids, finish in zip(result.candidates, result.finish, strict=True):
-            text = decode(self._tokenizer.token_bytes, ids, skip=len(prompt.dropped))
+            text = decode(self.tokenizer.token_bytes, ids, skip=len(prompt.dropped))
             edit, reason = polish(text, place, offset, cut_short=finish is Finish.LENGTH)
             if edit is not None:
                 edits[edit] = None
             reasons.append(reason)
         return tuple(edits), None if edits else reasons[0]
-
-
-async def _unless(overtaken: asyncio.Future[None], work: asyncio.Future[T]) -> T | None:
-    """The result of `work`, or None as soon as the request is overtaken."""
-    work.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, also when nobody waits any more
-    await asyncio.wait((overtaken, work), return_when=asyncio.FIRST_COMPLETED)
-    return None if overtaken.done() else work.result()

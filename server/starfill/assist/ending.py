@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 
 from starfill.assist.brackets import OPENER_OF, scan
-from starfill.assist.place import Place, opens_block, width
+from starfill.assist.indentation import width
+from starfill.assist.place import Place, opens_block
 
 MAX_LINES = 12
 LONGEST_ROUND = 48  # characters of a piece of a line that is looked for again

@@ -11,6 +11,7 @@ from dataclasses import replace
 from starfill.assist.family import Family
 from starfill.assist.forms import (
     ALPACA,
+    ALPACA_BUNDLED,
     CHATML,
     CODELLAMA_70B_CHAT,
     DEEPSEEK_CHAT,
@@ -39,7 +40,7 @@ STARFILL = Family(  # the bundled model; training/samples.py says what it has se
     header="<filename>{path}\n",
     header_control="<filename>",
     ends=("<|endoftext|>",),
-    instruct=(ALPACA,),
+    instruct=(ALPACA_BUNDLED,),
 )
 STARCODER = Family(  # metadata stood before the code when training cut a file in three, so it is part of the prefix
     name="starcoder",

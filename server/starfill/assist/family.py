@@ -30,6 +30,8 @@ class Instruct:
     controls: the control tokens in it, as it writes them: a space before one is swallowed by the token.
     mark: what a chat template that means this form contains; "": this form needs no chat template.
     strips: white space around the instruction is taken off. stops: texts at which an answer has ended.
+    prose_stops: further ones for an answer that is no code.
+    code_first: the code stands before the instruction, so that a second instruction on the same code finds it computed.
     """
 
     text: str
@@ -38,6 +40,8 @@ class Instruct:
     mark: str = ""
     strips: bool = False
     stops: tuple[str, ...] = ()
+    prose_stops: tuple[str, ...] = ()
+    code_first: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +118,7 @@ class Dialect:
     orders: the pieces of the prompt in each layout that the model knows, the best one first. header: of its header.
     stop_ids: every special token, since none of them is text, and what else the checkpoint says ends one.
     leaks: control tokens that a model sometimes writes letter by letter. Not every one: `<filename>` may be meant.
-    instruct: the form of an instruction, and its pieces. stop_texts: texts at which an answer to one has ended.
+    instruct: the form of an instruction, and its pieces.
     """
 
     family: Family
@@ -126,10 +130,6 @@ class Dialect:
     leaks: tuple[str, ...]
     instruct: Instruct
     instruct_pieces: tuple[Piece, ...]
-
-    @property
-    def stop_texts(self) -> tuple[str, ...]:
-        return self.instruct.stops
 
     def layout(self, chosen: str) -> tuple[Layout, str | None]:
         """The layout that the setting means; where the model doesn't know that one, its best and a sentence on it."""

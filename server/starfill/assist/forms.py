@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from starfill.assist.family import Instruct
 
 # The form of WizardCoder's cards. Its answer begins with the line end that follows the last colon.
@@ -10,6 +12,9 @@ ALPACA = Instruct(
     "### Instruction:\n{instruction}\n\n### Response:",
     stops=("\n### Instruction:",),
 )
+# As the bundled model was trained: when the code stands first it does what it likes with it (benchmarks/LOG.md). It has
+# learned explanations from docstrings, and often goes on with what follows one in a file.
+ALPACA_BUNDLED = replace(ALPACA, code_first=False, prose_stops=('"""', "\n```"))
 
 # For models that were only pretrained: a conversation to go on with, in the manner of the Tech Assistant prompt that
 # StarCoder's card recommends, in words of our own.

@@ -16,17 +16,23 @@ def instruction_ids(
 ) -> tuple[int, ...]:
     """The prompt for an instruction, control tokens as ids; the user's text never becomes one.
 
-    given: the code that it is about, which follows it in a fenced block. language: what the fence says it is.
+    given: the code that it is about, which stands beside it in a fenced block. language: what the fence says it is.
     """
     form = dialect.instruct
-    asked = with_code(instruction, given, language)
+    asked = with_code(instruction, given, language, form.code_first)
     values = {"instruction": asked.strip() if form.strips else asked, "system": form.system.strip()}
     return fill(dialect.instruct_pieces, values, tokenizer, dialect.bos)
 
 
-def with_code(instruction: str, given: str, language: str = "python") -> str:
-    """An instruction and the code it is about, as the bundled model was trained (training/prompts.py)."""
+def with_code(instruction: str, given: str, language: str = "python", code_first: bool = True) -> str:
+    """An instruction and the code that it is about."""
     if not given:
         return instruction
-    fence = max(("```", *(f"{mark}`" for mark in _FENCE.findall(given))), key=len)
-    return f"{instruction}\n\n{fence}{language}\n{given}\n{fence}"
+    block = fenced(given, language)
+    return f"{block}\n\n{instruction}" if code_first else f"{instruction}\n\n{block}"
+
+
+def fenced(code: str, language: str) -> str:
+    """Code as a block of Markdown."""
+    fence = max(("```", *(f"{mark}`" for mark in _FENCE.findall(code))), key=len)
+    return f"{fence}{language}\n{code}\n{fence}"

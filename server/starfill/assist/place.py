@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from starfill.assist.brackets import OPENER_OF, scan
+from starfill.assist.indentation import indent_of
 from starfill.text.document import Document
 
 REACH = 4000  # characters to either side
 LINE_REACH = 2000  # characters of the cursor's line, to either side
 STATEMENT = 20  # lines that one statement may span
-TAB_WIDTH = 4  # columns; only to compare indentations
 
 _LINE_END = re.compile("\r\n|\n|\r")
 _OPENS_BLOCK = re.compile(r"[:{(\[]\s*\Z|(?:=>|->|\bdo|\bthen|\bbegin)\s*\Z")
@@ -111,12 +111,3 @@ def wants_lines(before: str, rest: str, mode: str = "auto") -> bool:
 def opens_block(before: str) -> bool:
     """Whether a line ends in what begins a block or a list, and isn't a comment."""
     return _OPENS_BLOCK.search(before) is not None and _COMMENT.match(before) is None
-
-
-def indent_of(line: str) -> str:
-    return line[: len(line) - len(line.lstrip(" \t"))]
-
-
-def width(line: str) -> int:
-    """Columns of a line's indentation."""
-    return len(indent_of(line).expandtabs(TAB_WIDTH))

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from itertools import pairwise
 from math import gcd
 
 from starfill.assist.brackets import CLOSER_OF, OPENER_OF, QUOTES, Closing, scan
 from starfill.assist.ending import ONLY_SPACE, REPEATS_BELOW, REPEATS_ITSELF, end_of, without_loops
-from starfill.assist.place import TAB_WIDTH, Place, indent_of, opens_block, width
+from starfill.assist.indentation import TAB_WIDTH, indent_of, unit_of, width, with_spaces, with_tabs
+from starfill.assist.place import Place, opens_block
 from starfill.text.position import Edit
 
 NOTHING = "the model had nothing to add"
@@ -83,7 +83,7 @@ def not_the_line_above(text: str, place: Place) -> str:
 
 def same_indentation(text: str, place: Place) -> str:
     """Tabs where the document indents with tabs, spaces where with spaces; as it is where the document has neither."""
-    unit = unit_of(place)
+    unit = unit_around(place)
     if unit is None:
         return text
     first, *others = text.split("\n")
@@ -92,9 +92,9 @@ def same_indentation(text: str, place: Place) -> str:
         steps = [len(indent_of(line)) for line in lines if line.startswith(" ") and line.strip()]
         step = gcd(*steps) if steps else TAB_WIDTH
         step = TAB_WIDTH if step % TAB_WIDTH == 0 else max(step, 2)
-        lines = [_with_tabs(line, step) for line in lines]
+        lines = [with_tabs(line, step) for line in lines]
     else:
-        lines = [indent_of(line).replace("\t", unit) + line.lstrip(" \t") for line in lines]
+        lines = [with_spaces(line, unit) for line in lines]
     return "\n".join((first, *lines) if place.before.strip() else lines)
 
 
@@ -106,7 +106,7 @@ def right_start(text: str, place: Place) -> str:
     above = place.previous_line
     if not place.before or above is None or scan(above).open:
         return text
-    step = len((unit_of(place) or "").expandtabs(TAB_WIDTH)) if opens_block(above) else 0
+    step = len((unit_around(place) or "").expandtabs(TAB_WIDTH)) if opens_block(above) else 0
     most = max(width(above) + step, width(place.before))
     while text[:1] in (" ", "\t") and width(place.before + text) > most:
         text = text[1:]
@@ -189,16 +189,10 @@ RULES: tuple[tuple[Rule, str], ...] = (
 )
 
 
-def unit_of(place: Place) -> str | None:
+def unit_around(place: Place) -> str | None:
     """One level of indentation in the lines around; None where none of them is indented."""
-    lines = [line for line in (*place.above, *place.below) if line.strip()]
-    indents = [indent for line in lines if (indent := indent_of(line)) not in ("", " ")] or [indent_of(place.before)]
-    if not any(indents):
-        return None
-    if 2 * sum(indent.startswith("\t") for indent in indents) > len(indents):
-        return "\t"
-    widths = sorted({0, *(len(indent) for indent in indents if "\t" not in indent)})
-    return " " * min((wide - narrow for narrow, wide in pairwise(widths) if wide - narrow > 1), default=TAB_WIDTH)
+    unit = unit_of((*place.above, *place.below))
+    return unit or unit_of([f"{indent_of(place.before)}x"])
 
 
 def _taken(text: str, place: Place) -> list[Closing]:
@@ -222,8 +216,3 @@ def _closed_by_rest(stack: tuple[str, ...], taken: int, place: Place) -> bool:
     needed = [closing.text for closing in scan(below).closing] if place.closers[:1] not in tuple(QUOTES) else []
     innermost = [CLOSER_OF[mark] for mark in reversed(stack) if mark in CLOSER_OF]
     return innermost[: len(needed)] == needed
-
-
-def _with_tabs(line: str, step: int) -> str:
-    indent = indent_of(line).replace("\t", " " * step)
-    return "\t" * (len(indent) // step) + " " * (len(indent) % step) + line.lstrip(" \t")

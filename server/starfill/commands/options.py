@@ -14,6 +14,7 @@ from starfill.settings import Settings, parse
 if TYPE_CHECKING:
     from starfill.app import Opened
     from starfill.assist.assistant import Assistant
+    from starfill.assist.instructor import Instructor
 
 
 def model_options(command: Any) -> Any:
@@ -51,6 +52,19 @@ def loaded(settings: Settings) -> Iterator[Assistant]:
         yield assistant
     finally:
         assistant.close()
+
+
+@contextmanager
+def instructing(settings: Settings) -> Iterator[Instructor]:
+    """An instructor, with the same progress bar."""
+    from starfill.app import LocalBackend
+
+    with loading() as report:
+        instructor = LocalBackend().load_instructor(settings, report)
+    try:
+        yield instructor
+    finally:
+        instructor.close()
 
 
 @contextmanager

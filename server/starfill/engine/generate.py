@@ -1,6 +1,7 @@
 """Prefill and decode of one job as a generator: it pauses after each chunk or token, so that a job can give way.
 
-The candidates of a job are decoded together: each step is one pass of the model over one token of each.
+The candidates of a job are decoded together: each step is one pass of the model over one token of each. A single
+candidate with a draft is decoded several tokens a step, as far as the model agrees with the draft.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from starfill.engine.job import Finish, Job, Result
 from starfill.engine.kv_cache import KVCache, KVShape
 from starfill.engine.sampling import pick
 from starfill.engine.slots import Slot
+from starfill.engine.speculate import Proposer
 
 CHUNK = 128  # tokens prefilled between two chances to give way
 
@@ -39,6 +41,7 @@ class Progress:
     finish: list[Finish | None] = field(init=False)
     cached_tokens: int = 0
     computed_tokens: int = 0
+    steps: int = 0
     started: float | None = None
     prefill_s: float = 0.0
     decode_s: float = 0.0
@@ -56,6 +59,7 @@ class Progress:
             cached_tokens=self.cached_tokens,
             computed_tokens=self.computed_tokens,
             generated_tokens=sum(map(len, self.candidates)),
+            steps=self.steps,
             queue_ms=waited * 1e3,
             prefill_ms=self.prefill_s * 1e3,
             decode_ms=self.decode_s * 1e3,
@@ -88,18 +92,56 @@ def run(model: Model, slot: Slot, progress: Progress, context_length: int) -> It
         progress.finish = [Finish.LENGTH] * job.candidates
         return
     yield
+    limit = min(job.max_new_tokens, context_length - len(job.ids) + 1)  # the last token needn't be computed
     began = time.perf_counter()
     alive = [
         Candidate(number, slot if number == 0 else slot.fork(), _generator(job, number, logits.device), job.allowed)
         for number in range(job.candidates)
     ]
-    alive = [each for each in alive if _goes_on(each, logits, progress, context_length)]
+    alive = [each for each in alive if _goes_on(each, logits, progress, limit)]
     progress.decode_s += time.perf_counter() - began
+    if alive and job.draft and job.candidates == 1:
+        yield from _speculate(model, alive[0], progress, limit)
+    else:
+        yield from _decode(model, alive, progress, limit)
+
+
+def _decode(model: Model, alive: list[Candidate], progress: Progress, limit: int) -> Iterator[None]:
+    """One token of each candidate a step, until all have ended."""
     while alive:
         yield
         began = time.perf_counter()
         rows = advance(model, [each.slot for each in alive], [progress.candidates[each.number][-1] for each in alive])
-        alive = [each for each, row in zip(alive, rows, strict=True) if _goes_on(each, row, progress, context_length)]
+        progress.steps += 1
+        alive = [each for each, row in zip(alive, rows, strict=True) if _goes_on(each, row, progress, limit)]
+        progress.decode_s += time.perf_counter() - began
+
+
+def _speculate(model: Model, candidate: Candidate, progress: Progress, limit: int) -> Iterator[None]:
+    """Decode one candidate: each step computes its last token and a proposal, and keeps what the model agrees with.
+
+    Its tokens are chosen one by one, with the same random numbers as without a draft. It pauses between those of one
+    step too. Then the slot may hold more than the answer: still exactly what its KV state was computed from.
+    """
+    ids, slot, proposer = progress.candidates[candidate.number], candidate.slot, Proposer(progress.job.draft)
+    goes_on = True
+    while goes_on:
+        yield
+        began = time.perf_counter()
+        right = len(slot.ids) + 1
+        proposal = proposer.propose(ids, most=limit - len(ids) - 1)
+        rows = feed(model, slot, [ids[-1], *proposal], last=len(proposal) + 1)
+        progress.steps += 1
+        goes_on = _goes_on(candidate, rows[0], progress, limit)
+        for token, row in zip(proposal, rows[1:], strict=True):
+            if not goes_on or ids[-1] != token:
+                break
+            right += 1
+            progress.decode_s += time.perf_counter() - began
+            yield
+            began = time.perf_counter()
+            goes_on = _goes_on(candidate, row, progress, limit)
+        slot.trim(right)
         progress.decode_s += time.perf_counter() - began
 
 
@@ -144,8 +186,8 @@ def _generator(job: Job, number: int, device: torch.device) -> torch.Generator:
     return generator
 
 
-def _goes_on(candidate: Candidate, logits: torch.Tensor, progress: Progress, context_length: int) -> bool:
-    """Choose a candidate's next token from logits [vocab]; False when the candidate has ended."""
+def _goes_on(candidate: Candidate, logits: torch.Tensor, progress: Progress, limit: int) -> bool:
+    """Choose a candidate's next token from logits [vocab]; False when the candidate has ended. limit: its tokens."""
     job, ids = progress.job, progress.candidates[candidate.number]
     allowed = candidate.constraint(ids) if candidate.constraint else None
     if allowed is None:
@@ -158,7 +200,7 @@ def _goes_on(candidate: Candidate, logits: torch.Tensor, progress: Progress, con
         ids.append(token)
         if job.on_token(candidate.number, token):
             finish = Finish.STOP
-        elif len(ids) >= job.max_new_tokens or len(candidate.slot.ids) >= context_length:
+        elif len(ids) >= limit:
             finish = Finish.LENGTH
     progress.finish[candidate.number] = finish
     return finish is None

@@ -47,7 +47,7 @@ def never(candidate: int, token: int) -> bool:
 class Job:
     """One prompt for the model.
 
-    key: the slot (a document); a newer job of the same key and priority supersedes an older one.
+    key: the slot (a document); a newer job of the same key supersedes an older one.
     ids: the prompt, at least one token.
     max_new_tokens: 0 only prefills the slot.
     candidates: answers to the same prompt, decoded together.
@@ -56,6 +56,8 @@ class Job:
         candidate after this token. Must be quick.
     allowed(candidate_ids): called on the worker thread with the ids generated so far; the ids that may follow, or None
         when all may (token healing). Once None it is not asked again for that candidate.
+    draft: tokens that the answer probably repeats in runs (the source of a rewrite). Changes how fast the answer of a
+        job with one candidate comes, never which; see speculate.py.
     """
 
     key: Hashable
@@ -67,6 +69,7 @@ class Job:
     priority: Priority = Priority.COMPLETION
     on_token: Callable[[int, int], bool] = never
     allowed: Callable[[Sequence[int]], Sequence[int] | None] | None = None
+    draft: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Result:
     """What a job came to. Also when it was cut short: cancelling is the normal case, not an error.
 
     prompt_tokens = cached_tokens (found in the slot) + computed_tokens (prefilled), unless cut short while prefilling.
+    steps: passes of the model in decode; prefill already brings each candidate's first token.
     """
 
     candidates: tuple[tuple[int, ...], ...]
@@ -82,6 +86,7 @@ class Result:
     cached_tokens: int
     computed_tokens: int
     generated_tokens: int
+    steps: int
     queue_ms: float
     prefill_ms: float
     decode_ms: float
@@ -122,9 +127,9 @@ class Engine(Protocol):
         ...
 
     def resize(self, cache_bytes: int) -> None:
-        """A new byte budget for the KV states of all documents."""
+        """A new byte budget for the KV states of all documents, of all models that share it."""
         ...
 
     def close(self) -> None:
-        """Stop the worker; running jobs end as cancelled. Waits for the chunk or token being computed."""
+        """End all jobs as cancelled and drop their KV states. Waits for the chunk or token being computed."""
         ...

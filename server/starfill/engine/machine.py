@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 MEMINFO = Path("/proc/meminfo")
+STATUS = Path("/proc/self/status")
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -38,6 +40,16 @@ def available_in(meminfo: str) -> int | None:
         if name == "MemAvailable":
             return int(value.split()[0]) * 1024
     return None
+
+
+def anonymous_memory() -> int | None:
+    """What this process holds that is not mapped from a file, in bytes; None where the system doesn't tell."""
+    try:
+        status = STATUS.read_text(encoding="utf-8")
+    except OSError:
+        return None
+    found = re.search(r"^RssAnon:\s*(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) * 1024 if found else None
 
 
 def container_limit(cgroup: Path) -> int | None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Container, Hashable, Sequence
+from typing import Generic, TypeVar
 
-from starfill.engine.kv_cache import KVCache
+from starfill.engine.kv_cache import KVCache, KVShape
+
+K = TypeVar("K", bound=Hashable)
 
 
 class Slot:
@@ -26,20 +29,19 @@ class Slot:
         return other
 
 
-class Slots:
-    def __init__(self, budget: int, new_cache: Callable[[], KVCache]) -> None:
+class Slots(Generic[K]):
+    def __init__(self, budget: int = 0) -> None:
         self.budget = budget  # bytes, for all slots together
-        self._new_cache = new_cache
-        self._slots: OrderedDict[Hashable, Slot] = OrderedDict()
+        self._slots: OrderedDict[K, Slot] = OrderedDict()
 
-    def take(self, key: Hashable, ids: Sequence[int]) -> Slot:
+    def take(self, key: K, ids: Sequence[int], shape: KVShape) -> Slot:
         """The slot of `key`, trimmed to what it shares with `ids`, less one: the last token is fed for its logits."""
-        slot = self._slots.setdefault(key, Slot(self._new_cache()))
+        slot = self._slots.setdefault(key, Slot(KVCache(shape)))
         self._slots.move_to_end(key)
         slot.trim(min(common_prefix(slot.ids, ids), len(ids) - 1))
         return slot
 
-    def shrink(self, keep: Container[Hashable]) -> None:
+    def shrink(self, keep: Container[K]) -> None:
         """Drop least recently used slots until the budget holds; those in `keep` stay even beyond it."""
         total = self.nbytes
         for key in list(self._slots):
@@ -48,8 +50,12 @@ class Slots:
             if key not in keep:
                 total -= self._slots.pop(key).cache.nbytes
 
-    def drop(self, key: Hashable) -> None:
+    def drop(self, key: K) -> None:
         self._slots.pop(key, None)
+
+    def drop_all(self, chosen: Callable[[K], bool]) -> None:
+        for key in list(filter(chosen, self._slots)):
+            del self._slots[key]
 
     @property
     def nbytes(self) -> int:

@@ -9,17 +9,16 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-import warnings
 from collections.abc import Iterable
 
+from starfill.assist.fences import blocks
+from starfill.assist.python_source import compiles, compiling_head, parsed
 from starfill.evaluation.problems import Problem
 
-_FENCE = re.compile(r"^([ \t]*)```+[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*```+[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
-_PYTHON = {"", "python", "python3", "py", "Python"}
+_PYTHON = {"", "python", "python3", "py"}
 _CODE = re.compile(r"(?:from\s+[\w.]+\s+import\b|import\s+\w|(?:async\s+)?def\s+\w|class\s+\w+.*:|@\w|[A-Z_0-9]+\s*=)")
 _KEPT = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Try, ast.If)
 _ASSIGNED = (ast.Assign, ast.AnnAssign, ast.AugAssign)
-NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)  # what the compiler raises for wild text
 INDENT = "    "
 
 
@@ -33,7 +32,7 @@ def program(problem: Problem, answer: str) -> str:
     name = problem.entry_point
     code = _spaces(_code_of(answer.replace("\r\n", "\n").replace("\r", "\n"), name))
     if _defines(code, name):
-        code = tidy(_parsing(_from_code(textwrap.dedent(code), name)), name)
+        code = tidy(compiling_head(_from_code(textwrap.dedent(code), name)), name)
         before = tidy(_before(problem.prompt, name), name)
         if _defines(code, name):
             return code if before in code else tidy(before + code, name)
@@ -47,15 +46,13 @@ def with_line_end(middle: str) -> str:
 
 def _code_of(answer: str, name: str) -> str:
     """The fenced block that has the function, after earlier ones that it may need; the whole answer without fences."""
-    blocks = [
-        textwrap.dedent(match[3]) if match[1] else match[3] for match in _FENCE.finditer(answer) if match[2] in _PYTHON
-    ]
-    if not blocks:
+    found = [block.code for block in blocks(answer) if block.language in _PYTHON]
+    if not found:
         return answer
-    for at, block in enumerate(blocks):
-        if _defines(block, name):
-            return "".join([*(each for each in blocks[:at] if _only_definitions(each)), block])
-    return answer if _defines(answer, name) else blocks[0]
+    for at, code in enumerate(found):
+        if _defines(code, name):
+            return "".join([*(each for each in found[:at] if _only_definitions(each)), code])
+    return answer if _defines(answer, name) else found[0]
 
 
 def _defines(code: str, name: str) -> bool:
@@ -63,7 +60,7 @@ def _defines(code: str, name: str) -> bool:
 
 
 def _only_definitions(code: str) -> bool:
-    tree = _parsed(code)
+    tree = parsed(code)
     return tree is not None and all(isinstance(node, (*_KEPT, *_ASSIGNED)) for node in tree.body)
 
 
@@ -80,30 +77,22 @@ def _before(prompt: str, name: str) -> str:
 
 def _from_code(code: str, name: str) -> str:
     """Without what a model says before its code."""
-    if _compiles(code):
+    if compiles(code):
         return code
     lines = code.split("\n")
     starts = [at for at, line in enumerate(lines) if _CODE.match(line)]
     for start in starts:
         rest = "\n".join(lines[start:])
-        if _defines(_parsing(rest), name):
+        if _defines(compiling_head(rest), name):
             return rest
     return code
-
-
-def _parsing(code: str) -> str:
-    """Without the last lines, as few as have to go for the rest to be Python: explanations, an unfinished function."""
-    lines = code.rstrip().split("\n")
-    while lines and not _compiles("\n".join(lines)):
-        lines.pop()
-    return "".join(f"{line}\n" for line in lines)
 
 
 def _continued(prompt: str, body: str) -> str:
     """The prompt and what follows it; a body whose indentation was stripped gets it back."""
     body = body.lstrip("\n") if prompt.endswith("\n") else body
     forms: Iterable[str] = (body, INDENT + body, textwrap.indent(body, INDENT))
-    return max((_parsing(prompt + form) for form in forms), key=_line_count)
+    return max((compiling_head(prompt + form) for form in forms), key=_line_count)
 
 
 def _line_count(code: str) -> int:
@@ -112,7 +101,7 @@ def _line_count(code: str) -> int:
 
 def tidy(code: str, name: str) -> str:
     """Imports, definitions and constants only: no example runs, tests or main part. Code that is no Python stays."""
-    tree = _parsed(code)
+    tree = parsed(code)
     if tree is None:
         return code
     lines = code.split("\n")
@@ -133,23 +122,3 @@ def _is_part(node: ast.stmt, name: str) -> bool:
         calls = [each.func for each in ast.walk(node) if isinstance(each, ast.Call)]
         return not any(isinstance(func, ast.Name) and func.id in (name, "input") for func in calls)
     return isinstance(node, _KEPT)
-
-
-def _parsed(code: str) -> ast.Module | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "invalid escape sequence" is the model's business
-            return ast.parse(code)
-    except NOT_PYTHON:
-        return None
-
-
-def _compiles(code: str) -> bool:
-    """More than parsing: a `return` outside of a function doesn't."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            compile(code, "<answer>", "exec", dont_inherit=True)
-    except NOT_PYTHON:
-        return False
-    return True

@@ -29,7 +29,7 @@ def is_tuned(model: Model) -> bool:
 def instruction(model: Model, text: str, given: str, max_new_tokens: int, place: str) -> Question:
     """An instruction in the template of the model's family. Raises RequestError, which begins with `place`."""
     ids = instruction_ids(model.tokenizer, model.dialect, text, given)
-    return Question(_fitting(ids, model, place), max_new_tokens, end=before_any(model.dialect.stop_texts))
+    return Question(_fitting(ids, model, place), max_new_tokens, end=before_any(model.dialect.instruct.stops))
 
 
 def continuation(model: Model, prompt: str, max_new_tokens: int, place: str) -> Question:

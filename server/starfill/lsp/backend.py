@@ -1,4 +1,7 @@
-"""What the language server needs from the rest: a backend that gets and loads models, an assistant that completes."""
+"""What the language server needs from the rest.
+
+A backend that gets and loads models, an assistant that completes, an instructor that carries out instructions.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from starfill.assist.completion import Completion, Figures
+from starfill.assist.outcome import Outcome, Request
 from starfill.engine.job import ModelInfo
 from starfill.settings import Settings
 from starfill.text.document import Document
+from starfill.text.position import Span
 
 Report = Callable[[float, str], None]
 """How far a load or download is, from 0 to 1, and what it is doing; may be called from any thread."""
@@ -49,11 +54,44 @@ class Assistant(Protocol):
         ...
 
 
+class Instructor(Protocol):
+    """`starfill.assist.instructor.Instructor` as the server sees it; all but `close` answer at once or are async."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def refusal(self, document: Document, selection: Span) -> str | None:
+        """Why nothing can be asked about this selection (it is too long), as far as a quick look tells."""
+        ...
+
+    async def instruct(self, request: Request, on_text: Callable[[str, int], None]) -> Outcome:
+        """Carry out an instruction; cancelling the task stops the model before its next token.
+
+        on_text(text so far, tokens so far) is called on the event loop. RequestError with the sentence for a refusal.
+        """
+        ...
+
+    def configure(self, settings: Settings) -> None: ...
+
+    def forget(self, uri: str) -> None: ...
+
+    def close(self) -> None:
+        """Free what is its own; may block."""
+        ...
+
+
 class Backend(Protocol):
     def load(self, settings: Settings, report: Report) -> Assistant:
         """Blocks until the model is ready; StarfillError with the sentence to show when it can't be.
 
         NotPulledError for a repository that would have to be downloaded: that never happens here.
+        """
+        ...
+
+    def load_instructor(self, settings: Settings, report: Report, beside: Assistant | None) -> Instructor:
+        """Blocks until actions can be asked for: of the model of `beside`, or of their own where one is set.
+
+        StarfillError as `load`, also when the two models don't fit into memory together.
         """
         ...
 

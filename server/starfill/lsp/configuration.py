@@ -11,7 +11,7 @@ from pygls.capabilities import get_capability
 from pygls.exceptions import JsonRpcException
 
 from starfill.lsp.asking import ask
-from starfill.settings import FIELDS, Settings, parse
+from starfill.settings import FIELDS, Settings, flat, parse
 
 if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
@@ -40,7 +40,7 @@ class Configuration:
         """didChangeConfiguration: settings like the initial ones, or nothing for us, just telling that some changed."""
         if _has_section(settings):
             self._pushed = settings[SECTION]
-        elif isinstance(settings, Mapping) and settings.keys() & FIELDS.keys():
+        elif isinstance(settings, Mapping) and flat(settings).keys() & FIELDS.keys():
             self._pushed = settings
         await self.refresh()
 
@@ -64,7 +64,7 @@ class Configuration:
         for source in (self._initial, self._pushed, pulled):
             if not isinstance(source, Mapping):
                 return parse(source)
-            merged |= {name: value for name, value in source.items() if value is not None}
+            merged |= {name: value for name, value in flat(source).items() if value is not None}
         return parse(merged)
 
     async def _pull(self) -> Any:

@@ -9,7 +9,7 @@ from lsprotocol import types
 from pygls.capabilities import get_capability
 
 from starfill.text.document import Change, Document
-from starfill.text.position import Edit, Encoding, Position, Range
+from starfill.text.position import Edit, Encoding, Position, Range, Span
 
 ACCEPTED = "starfill.accepted"  # the command that an editor runs after inserting a suggestion
 _NO_WORD = re.compile(r"\W")
@@ -22,6 +22,11 @@ def position_from(position: types.Position) -> Position:
 
 def range_from(where: types.Range) -> Range:
     return Range(position_from(where.start), position_from(where.end))
+
+
+def span_from(document: Document, where: types.Range, encoding: Encoding) -> Span:
+    start, end = sorted(document.offset_at(position_from(at), encoding) for at in (where.start, where.end))
+    return Span(start, end)
 
 
 def changes_from(changes: Sequence[types.TextDocumentContentChangeEvent]) -> list[Change]:

@@ -21,6 +21,7 @@ async def initialized(ls: Server, params: types.InitializedParams) -> None:
     ls.session.status.set(Report("starting"))
     ls.session.configuration.watch()
     await ls.session.configuration.refresh()
+    ls.protocol.rehearse()  # while the model is being loaded
 
 
 async def did_change_configuration(ls: Server, params: types.DidChangeConfigurationParams) -> None:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
-from starfill.background import in_daemon_thread
 from starfill.errors import NotPulledError, StarfillError
 from starfill.lsp.backend import Assistant, Backend
-from starfill.lsp.progress import Progress
+from starfill.lsp.backend import Report as LoadReport
+from starfill.lsp.blocking import shown_work
 from starfill.lsp.pulling import Puller
 from starfill.lsp.status import Report, State, Status
+from starfill.lsp.telling import tell
 from starfill.settings import Settings
 
 if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
-
-logger = logging.getLogger(__name__)
 
 
 class Loader:
@@ -29,7 +27,6 @@ class Loader:
         self._client, self._backend, self._status = client, backend, status
         self._settings = Settings()
         self._task: asyncio.Task[None] | None = None
-        self._beginning: asyncio.Task[None] | None = None  # only kept alive
         self._puller = Puller(client, backend)
         self._offers: dict[str, asyncio.Task[None]] = {}  # by repository; each is offered once
         self._pulls: dict[str, asyncio.Task[None]] = {}  # by repository, while they run
@@ -47,6 +44,11 @@ class Loader:
             self._warn(self.assistant)
         else:
             self._task = asyncio.create_task(self._load())
+
+    async def settled(self) -> None:
+        """Waits until no model is being loaded."""
+        while self._task is not None and not self._task.done():
+            await asyncio.wait([self._task])
 
     def pull(self, repository: str) -> None:
         """Download a repository and load it, if it is the model that is wanted; returns at once.
@@ -83,27 +85,17 @@ class Loader:
 
     async def _try(self, settings: Settings, old: Assistant | None) -> Assistant | StarfillError:
         """The assistant, or the sentence that says why there is none."""
-        progress = Progress(self._client)
-        self._beginning = asyncio.create_task(progress.begin("Starfill: loading the model"))
-        loop = asyncio.get_running_loop()
 
-        def report(fraction: float, message: str) -> None:
-            loop.call_soon_threadsafe(progress.report, fraction, message)
-
-        def work() -> Assistant:
+        def work(report: LoadReport) -> Assistant:
             if old is not None:
                 old.close()
             return self._backend.load(settings, report)
 
+        failed = f'The model "{settings.model}" could not be loaded'
         try:
-            return await asyncio.wrap_future(in_daemon_thread(work))
+            return await shown_work(self._client, "Starfill: loading the model", work, failed)
         except StarfillError as error:
             return error
-        except Exception as error:
-            logger.exception("The model could not be loaded")
-            return StarfillError(f'The model "{settings.model}" could not be loaded: {type(error).__name__}: {error}')
-        finally:
-            progress.end()
 
     def _failed(self, error: StarfillError) -> None:
         """Say why there is no model; offer to download it where that is what is missing."""
@@ -162,7 +154,7 @@ class Loader:
         self._status.set(Report(state, message, self._settings.model, self._settings.device))
 
     def _show(self, kind: types.MessageType, message: str) -> None:
-        self._client.window_show_message(types.ShowMessageParams(kind, f"Starfill: {message}"))
+        tell(self._client, kind, message)
 
 
 def _canonical(repository: str) -> str:

@@ -73,7 +73,7 @@ class Puller:
                 stopped.set_result(None)
 
         progress = Progress(self._client, cancel)
-        self._keep(asyncio.create_task(progress.begin(f"Starfill: downloading {repository}")))
+        progress.start(f"Starfill: downloading {repository}")
 
         def report(fraction: float, message: str) -> None:
             loop.call_soon_threadsafe(progress.report, fraction, message)

@@ -9,6 +9,9 @@ from lsprotocol import types
 
 from starfill.lsp import convert, handlers
 from starfill.lsp.backend import Backend
+from starfill.lsp.instruct import handlers as instructions
+from starfill.lsp.instruct.listing import KINDS
+from starfill.lsp.instruct.order import INSTRUCT
 from starfill.lsp.language_server import Server
 from starfill.lsp.protocol import LAST_COMPLETION, PULL_MODEL
 
@@ -21,6 +24,9 @@ FEATURES: dict[str, Callable[..., Any]] = {
     types.TEXT_DOCUMENT_DID_CLOSE: handlers.did_close,
     types.TEXT_DOCUMENT_COMPLETION: handlers.completion,
     types.TEXT_DOCUMENT_INLINE_COMPLETION: handlers.inline_completion,
+    types.TEXT_DOCUMENT_CODE_ACTION: instructions.code_action,
+    types.CODE_ACTION_RESOLVE: instructions.resolve,
+    types.WORKSPACE_TEXT_DOCUMENT_CONTENT: instructions.text_document_content,
     LAST_COMPLETION: handlers.last_completion,
     types.EXIT: handlers.leave,
 }
@@ -29,6 +35,7 @@ FEATURES: dict[str, Callable[..., Any]] = {
 OPTIONS = {
     types.TEXT_DOCUMENT_INLINE_COMPLETION: types.InlineCompletionOptions(),
     types.TEXT_DOCUMENT_COMPLETION: types.CompletionOptions(trigger_characters=list(".([,=:")),
+    types.TEXT_DOCUMENT_CODE_ACTION: types.CodeActionOptions(KINDS, resolve_provider=True, work_done_progress=True),
 }
 
 
@@ -39,4 +46,5 @@ def create_server(backend: Backend) -> Server:
         server.feature(method, OPTIONS.get(method))(handler)
     server.command(convert.ACCEPTED)(handlers.accepted)
     server.command(PULL_MODEL)(handlers.pull_model)
+    server.command(INSTRUCT)(instructions.instruct)
     return server

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lsprotocol import types
@@ -13,6 +14,9 @@ from starfill.assist.completion import Figures
 from starfill.errors import StarfillError
 from starfill.lsp.backend import Backend
 from starfill.lsp.configuration import Configuration
+from starfill.lsp.instruct.code_actions import CodeActions
+from starfill.lsp.instruct.instructors import Instructors
+from starfill.lsp.instruct.tests_edit import path_of
 from starfill.lsp.loading import Loader
 from starfill.lsp.place import Place
 from starfill.lsp.protocol import STATUS
@@ -37,6 +41,8 @@ class Session:
         self.settings = Settings()
         self.status = Status(lambda report: client.protocol.notify(STATUS, report))
         self.loader = Loader(client, backend, self.status)
+        self._instructors = Instructors(client, backend, self.loader, self.status)
+        self.code_actions = CodeActions(client, self, self._instructors)
         self.configuration = Configuration(client, self._apply)
 
     @property
@@ -51,6 +57,12 @@ class Session:
     def encoding(self) -> Encoding:
         return Encoding(self._client.server_capabilities.position_encoding or Encoding.UTF16)
 
+    @property
+    def folders(self) -> list[str]:
+        """The URIs of the workspace's folders."""
+        workspace = self._client.workspace
+        return list(workspace.folders) or ([workspace.root_uri] if workspace.root_uri else [])
+
     def open(self, document: Document) -> None:
         self._documents[document.uri] = document
 
@@ -60,15 +72,25 @@ class Session:
             logger.warning("A change of %s was ignored: the document is not open", uri)
             return
         self._documents[uri] = document.edited(changes, version, self.encoding)
+        self.code_actions.changed(document, changes)
 
     def close(self, uri: str) -> None:
         self._documents.pop(uri, None)
         self._reasons.pop(uri, None)
+        self.code_actions.closed(uri)
         if self.loader.assistant is not None:
             self.loader.assistant.forget(uri)
 
+    def end(self) -> None:
+        """The client has gone: leave nothing behind."""
+        self.code_actions.pages.close()
+
     def snapshot(self, uri: str) -> Document | None:
         return self._documents.get(uri)
+
+    def at(self, path: Path) -> Document | None:
+        """The open document of a file."""
+        return next((document for uri, document in self._documents.items() if path_of(uri) == path), None)
 
     def place(self, uri: str, position: Position, selected: tuple[Range, str] | None = None) -> Place | None:
         """Where to complete, in the document as it is now; None with a reason kept where nothing may be suggested."""
@@ -125,3 +147,4 @@ class Session:
     def _apply(self, settings: Settings) -> None:
         self.settings = settings
         self.loader.use(settings)
+        self._instructors.use(settings)

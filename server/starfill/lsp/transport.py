@@ -92,6 +92,7 @@ async def _serve(server: Server, chunks: AsyncIterator[bytes]) -> int:
     ends: list[asyncio.Future[Any]] = [pump, server.exit_code]
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     pump.cancel()
+    server.session.end()
     return server.exit_code.result() if server.exit_code.done() else server.protocol.exit_code
 
 

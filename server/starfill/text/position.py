@@ -35,6 +35,14 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """Code points `start` up to `end` (excluded) of a document; start <= end."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Edit:
     """Put `text` in the place of code points `start` up to `end` (excluded)."""
 

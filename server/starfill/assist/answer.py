@@ -1,0 +1,126 @@
+"""The code in a model's answer: out of fences and chatter."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from textwrap import dedent
+
+from starfill.assist.fences import Block, blocks
+from starfill.assist.indentation import indent_of
+from starfill.assist.languages import LANGUAGES, tree_of
+from starfill.assist.prose import is_sentence, without_beginning, without_end
+from starfill.assist.python_source import is_only_words, parsed
+
+# Languages whose code is prose, so that fences may be part of it; and what fences call them.
+_TEXTS: Mapping[str, tuple[str, ...]] = {
+    "asciidoc": ("adoc",),
+    "git-commit": ("text",),
+    "html": (),
+    "latex": ("tex",),
+    "markdown": ("md",),
+    "mdx": ("markdown", "md"),
+    "plaintext": ("text", "txt"),
+    "quarto": ("markdown", "md"),
+    "restructuredtext": ("rst",),
+    "tex": ("latex",),
+    "typst": (),
+    "xml": (),
+}
+_ASIDES = frozenset({"bash", "console", "diff", "output", "patch", "sh", "shell"})  # beside the code, not instead of it
+_IMPORT = re.compile(r"\s*(?:import|from|#\s*include|using|use|require|package)\b")
+_CUTS = 20  # places where an explanation might begin that are tried
+
+
+def code_in(answer: str, language: str) -> str | None:
+    """The code of an answer, lines ending in "\\n", none of them blank at either end; None when there is none.
+
+    language: the identifier of the document's language in the protocol. A block that is never closed counts to the end;
+    whether the answer was cut short is for the caller to know.
+    """
+    answer = answer.replace("\r\n", "\n").replace("\r", "\n")
+    found = [] if language == "python" and parsed(dedent(answer)) else blocks(answer)  # fences in a docstring
+    if language in _TEXTS:
+        code = _text_in(answer, found, language)
+    elif found and not _ends_code(answer, found[0], language):
+        code = _meant(found, language)
+    else:
+        code = _without_chatter(answer[: found[0].start] if found else answer, language)
+    code = re.sub(r"\A(?:[ \t]*\n)+", "", code).rstrip()
+    if language == "python":
+        code = _even(code)
+    return code or None
+
+
+def _text_in(answer: str, found: list[Block], language: str) -> str:
+    """Of an answer in a language of prose: its one block or the first one that says so, else all of it."""
+    named = [block for block in found if block.language in _names(language)]
+    if named:
+        return named[0].code
+    whole = len(found) == 1 and not answer[: found[0].start].strip() and answer.rstrip().endswith(("```", "~~~"))
+    return found[0].code if whole else answer
+
+
+def _ends_code(answer: str, block: Block, language: str) -> bool:
+    """Whether the first fence closes code before it: the prompt had opened it; or shows only how to use that code."""
+    before = _without_chatter(answer[: block.start], language)
+    if not before.strip():
+        return False
+    if not block.info and not block.closed and not _without_chatter(block.code, language).strip():
+        return True
+    tree = parsed(dedent(before)) if language == "python" else None
+    return tree is not None and bool(tree.body)  # a heading is a comment for Python
+
+
+def _meant(found: list[Block], language: str) -> str:
+    """The first block in the language that is more than imports; where none says so, the longest. Else ""."""
+    full = [block for block in found if block.code.strip()]
+    named = [block for block in full if block.language in _names(language)]
+    if named:
+        return next((block for block in named if not _only_imports(block.code)), named[0]).code
+    unnamed = [block for block in full if not block.language]
+    others = [block for block in full if block.language not in _ASIDES]
+    return max((block.code for block in unnamed or others), key=len, default="")
+
+
+def _names(language: str) -> tuple[str, ...]:
+    known = LANGUAGES.get(language)
+    return (language, *(known.names if known else _TEXTS.get(language, ())))
+
+
+def _only_imports(code: str) -> bool:
+    return all(_IMPORT.match(line) for line in code.split("\n") if line.strip())
+
+
+def _without_chatter(text: str, language: str) -> str:
+    """Without the sentences before and after the code; "" where nothing else is there."""
+    if language == "python" and (tree := parsed(dedent(text))) is not None:
+        return "" if is_only_words(tree) else text
+    lines = without_beginning(text.split("\n"))
+    cuts = [at for at, line in enumerate(lines) if at and is_sentence(line) and not line[0].isspace()]
+    for at in cuts[:_CUTS]:
+        head = "\n".join(lines[:at])
+        if _is_sound(head, language):
+            lines = lines[:at]
+            break
+    code = "\n".join(without_end(lines))
+    tree = parsed(dedent(code)) if language == "python" else None
+    return "" if tree is not None and is_only_words(tree) else code
+
+
+def _is_sound(code: str, language: str) -> bool:
+    """Whether code parses, standing alone; without a parser, whether it ends in a blank line."""
+    if language == "python":
+        return parsed(dedent(code)) is not None
+    tree = tree_of(code, language)
+    return not tree.root_node.has_error if tree else code.endswith("\n")
+
+
+def _even(code: str) -> str:
+    """Python whose first line alone has lost its indentation, with it."""
+    first, _, rest = code.partition("\n")
+    indents = [indent_of(line) for line in rest.split("\n") if line.strip()]
+    shallowest = min(indents, key=len, default="")
+    if first[:1].isspace() or not shallowest or parsed(code) is not None:
+        return code
+    return shallowest + code if parsed(dedent(shallowest + code)) is not None else code

@@ -1,0 +1,60 @@
+"""What an instruction is about, and what it comes to."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from starfill.assist.actions import Action
+from starfill.settings import json_name
+from starfill.text.document import Document
+from starfill.text.position import Edit, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """selection: empty for what is around the cursor. problem: what diagnostics say, for "fix"; see `problem_text`."""
+
+    document: Document
+    selection: Span
+    action: Action
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What an answer has cost. Times in milliseconds.
+
+    prompt_tokens = cached_tokens + computed_tokens, of the first sample; the rest counts all samples.
+    steps: passes of the model in decode. samples: 2 where the first one did not parse.
+    """
+
+    prompt_tokens: int
+    cached_tokens: int
+    computed_tokens: int
+    generated_tokens: int
+    steps: int
+    samples: int
+    prefill_ms: float
+    decode_ms: float
+    total_ms: float
+
+    def as_json(self) -> dict[str, int | float]:
+        """By the names of the protocol: camelCase."""
+        return {json_name(name): value for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What to show or to change, for exactly this version of the document.
+
+    span: the code that it is about, whole lines. text: the explanation, or the code as it would stand in the document.
+    edits: of the document, ascending; () where the text is to be shown, or to become a file of tests.
+    warning: what the user should know before accepting it, or None.
+    """
+
+    request: Request
+    span: Span
+    text: str
+    edits: tuple[Edit, ...]
+    warning: str | None
+    figures: Work

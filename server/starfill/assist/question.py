@@ -1,0 +1,129 @@
+"""What the model is asked for a request, and whether there is room for the question and its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starfill.assist.actions import Action, Placement
+from starfill.assist.family import Dialect
+from starfill.assist.instruct import fenced, instruction_ids
+from starfill.assist.languages import LANGUAGES, fence_name
+from starfill.assist.outcome import Request
+from starfill.assist.rewrite import given
+from starfill.assist.target import target
+from starfill.assist.tokenizer import Tokenizer
+from starfill.assist.window import CHARS_PER_TOKEN
+from starfill.engine.job import ModelInfo
+from starfill.errors import RequestError
+from starfill.settings import Settings
+from starfill.text.position import Span
+
+USUAL_CONTEXT = 8192  # tokens of question and answer, where the setting leaves it to us: asked for, not typed along
+LONGEST = 512  # tokens of an explanation, of tests, of code to insert
+REWRITE = 128  # tokens of a rewrite, besides twice those of the code
+SHORTEST = 64  # tokens: an answer that may be shorter is not worth asking for
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """cut_off: the token limit ended it."""
+
+    text: str
+    cut_off: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """context: tokens that a question and its answer have room for. remedy: what gives them more."""
+
+    context: int
+    remedy: str
+
+    @classmethod
+    def of(cls, info: ModelInfo, settings: Settings) -> Room:
+        wanted = settings.context_tokens or USUAL_CONTEXT
+        if info.context_length <= wanted:
+            return cls(info.context_length, "a model with a longer context (the setting instruct.model)")
+        return cls(wanted, f"a larger contextTokens (the model allows {info.context_length})")
+
+    def refusal(self, code: int, action: Action | None = None, around: int | None = None) -> str | None:
+        """Why so much code is too long, or None.
+
+        code: its tokens. action: None means the least demanding one. around: tokens of the question besides; None where
+        it isn't known yet and `code` is only what there is at least.
+        """
+        least = SHORTEST if action is None else shortest(action.placement, code)
+        question = code + (around or 0)
+        if question + least <= self.context:
+            return None
+        more = " or more" if around is None else ""
+        return (
+            f"too long: the question takes {question} tokens{more} and its answer another {least}, but there is room"
+            f" for {self.context}: select less code, or choose {self.remedy}"
+        )
+
+
+def least_tokens(characters: int) -> int:
+    """How many tokens so many characters of code are at least."""
+    return characters // CHARS_PER_TOKEN
+
+
+def shortest(placement: Placement, code: int) -> int:
+    """Tokens that an answer has to have room for. A rewrite mostly repeats the code, and says a little more."""
+    return code + SHORTEST if placement is Placement.REPLACE else SHORTEST
+
+
+def longest(placement: Placement, code: int) -> int:
+    """Tokens after which an answer is given up: a small model may go round in circles."""
+    return 2 * code + REWRITE if placement is Placement.REPLACE else LONGEST
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the model is asked. code: what it is about; it stands at `span`. draft: what the answer probably repeats."""
+
+    request: Request
+    span: Span
+    code: str
+    ids: tuple[int, ...]
+    max_new_tokens: int
+    draft: tuple[int, ...]
+
+
+def question(request: Request, tokenizer: Tokenizer, dialect: Dialect, room: Room) -> Question:
+    """Parses the document where nothing is selected. Raises RequestError where nothing can be asked."""
+    span = _span(request)
+    refused = room.refusal(least_tokens(span.end - span.start), request.action)
+    if refused is not None:  # encoding it would take seconds
+        raise RequestError(refused)
+    code = given(request.document, span)
+    language = fence_name(request.document.language_id)
+    action = request.action
+    ids = instruction_ids(tokenizer, dialect, action.wording(request.problem), code, language)
+    block = tuple(tokenizer.encode(fenced(code, language)))
+    refused = room.refusal(len(block), action, around=max(0, len(ids) - len(block)))
+    if refused is not None:
+        raise RequestError(refused)
+    return Question(
+        request=request,
+        span=span,
+        code=code,
+        ids=ids,
+        max_new_tokens=min(room.context - len(ids), longest(action.placement, len(block))),
+        draft=block if action.placement is Placement.REPLACE else (),
+    )
+
+
+def _span(request: Request) -> Span:
+    document, selection = request.document, request.selection
+    if (span := target(document, selection)) is not None:
+        return span
+    if selection.start < selection.end:
+        raise RequestError("there is only white space in the selection: select the code that it is about")
+    if document.language_id not in LANGUAGES:
+        raise RequestError(
+            f'nothing is selected, and of the language "{document.language_id}" Starfill knows no functions: select the'
+            " code that it is about"
+        )
+    line = document.line_of(selection.start) + 1
+    raise RequestError(f"line {line} is in no function or class: select the code that it is about")

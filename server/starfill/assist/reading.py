@@ -1,0 +1,78 @@
+"""What an answer comes to: the explanation, or the code with the edits that bring it into the document."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starfill.assist.actions import Placement
+from starfill.assist.answer import code_in
+from starfill.assist.check import parses
+from starfill.assist.circles import first_round
+from starfill.assist.question import Answer, Question
+from starfill.assist.rewrite import fitted
+from starfill.errors import RequestError
+from starfill.text.diff import line_edits
+from starfill.text.document import Document
+from starfill.text.position import Edit
+
+CIRCLES = "the model began to repeat itself, so nothing is changed: try less code, or a larger model"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """parses: whether the document does afterwards; None when nobody can tell. edits: () for what is only shown.
+
+    refusal: why it can't be used, though another sample may do better.
+    """
+
+    text: str
+    edits: tuple[Edit, ...] = ()
+    parses: bool | None = None
+    warning: str | None = None
+    refusal: str | None = None
+
+    @property
+    def is_good(self) -> bool:
+        return self.refusal is None and self.parses is not False
+
+
+def read(asked: Question, answer: Answer) -> Reading:
+    """Parses the document. Raises RequestError where the answer can't be used, and another one would be no better."""
+    placement = asked.request.action.placement
+    round_end = first_round(answer.text, asked.code)
+    if placement is Placement.SHOW:
+        return _explanation(asked, answer, round_end)
+    if round_end is not None:
+        return Reading(answer.text, refusal=CIRCLES)
+    if answer.cut_off:
+        raise RequestError(
+            f"the answer was not finished after {asked.max_new_tokens} tokens, so nothing is changed: try less code"
+        )
+    document, span = asked.request.document, asked.span
+    code = code_in(answer.text, document.language_id)
+    if code is None:
+        raise RequestError("the model's answer has no code in it, so nothing is changed")
+    if placement is Placement.TESTS:
+        text = code.strip("\n") + "\n"
+        alone = Document.open(document.uri, document.language_id, 0, "")
+        return Reading(text, parses=parses(alone, (Edit(0, 0, text),)))
+    text = fitted(code, document, span)
+    if placement is Placement.REPLACE:
+        edits = line_edits(document.slice(span.start, span.end), text, span.start)
+        if not edits:
+            raise RequestError("the model suggests no change: its answer equals the selection")
+    else:
+        text = text.rstrip("\r\n")
+        above = placement is Placement.BEFORE
+        at, inserted = (span.start, text + document.eol) if above else (span.end, document.eol + text)
+        edits = (Edit(at, at, inserted),)
+    return Reading(text, edits, parses(document, edits))
+
+
+def _explanation(asked: Question, answer: Answer, round_end: int | None) -> Reading:
+    text = answer.text[:round_end].strip()
+    if not text:
+        return Reading("", refusal="the model's answer is empty")
+    if round_end is not None:
+        return Reading(text, warning="ends where the model began to repeat itself")
+    return Reading(text, warning=f"was cut off after {asked.max_new_tokens} tokens" if answer.cut_off else None)

@@ -1,0 +1,114 @@
+"""The instructor's life in the server: there when the first action needs it, dropped when another one is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from starfill.background import in_daemon_thread
+from starfill.errors import StarfillError
+from starfill.lsp.backend import Assistant, Backend, Instructor
+from starfill.lsp.blocking import shown_work
+from starfill.lsp.loading import Loader
+from starfill.lsp.status import Status
+from starfill.settings import Settings
+from starfill.text.document import Document
+from starfill.text.position import Span
+
+if TYPE_CHECKING:
+    from pygls.lsp.server import LanguageServer
+
+
+class Instructors:
+    """Owns the instructor: over the model that completes, or over the actions' own (the setting instruct.model).
+
+    A failure is a sentence for who has asked; completions go on, and the next action tries again.
+    """
+
+    def __init__(self, client: LanguageServer, backend: Backend, loader: Loader, status: Status) -> None:
+        self._client, self._backend, self._loader, self._status = client, backend, loader, status
+        self._settings = Settings()
+        self._task: asyncio.Task[Instructor] | None = None
+
+    @property
+    def loaded(self) -> Instructor | None:
+        task = self._task
+        if task is None or not task.done() or task.cancelled() or task.exception() is not None:
+            return None
+        return task.result()
+
+    @property
+    def why_not(self) -> str | None:
+        """Why actions can't be had now; None also while their own model is still to be loaded."""
+        return None if _own(self._settings) or self._loader.assistant is not None else self._status.why_not
+
+    def use(self, settings: Settings) -> None:
+        """Configure or drop what is loaded; a load that is under way notices by itself."""
+        before, self._settings = self._settings, settings
+        if (loaded := self.loaded) is not None:
+            if _model(before) == _model(settings):
+                loaded.configure(settings)
+                return
+            self._task = None
+            in_daemon_thread(loaded.close)
+        if not _own(settings):
+            self._begin()  # costs no memory, and the first list of actions comes as quickly as the others
+
+    async def get(self) -> Instructor:
+        """Loads it if that has to be; StarfillError with the sentence when it can't be had."""
+        return await asyncio.shield(self._begin())
+
+    def refusal(self, document: Document, selection: Span) -> str | None:
+        """Why nothing can be asked about this selection. Waits for nothing: what is not known yet is no reason."""
+        if (reason := self.why_not) is not None:
+            return reason
+        if (loaded := self.loaded) is not None:
+            return loaded.refusal(document, selection)
+        if not _own(self._settings):
+            self._begin()
+        return None
+
+    def forget(self, uri: str) -> None:
+        """A document was closed."""
+        if (loaded := self.loaded) is not None:
+            loaded.forget(uri)
+
+    def _begin(self) -> asyncio.Task[Instructor]:
+        if self._task is None or (self._task.done() and self.loaded is None):
+            self._task = asyncio.create_task(self._load())
+            self._task.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, whoever waits
+        return self._task
+
+    async def _load(self) -> Instructor:
+        """Until what is loaded is what is wanted: the settings may change meanwhile."""
+        while True:
+            await self._loader.settled()
+            if (reason := self.why_not) is not None:
+                raise StarfillError(reason)
+            settings, beside = self._settings, self._loader.assistant
+            instructor = await self._of(settings, beside)
+            if _model(settings) == _model(self._settings) and (_own(settings) or beside is self._loader.assistant):
+                if settings != self._settings:
+                    instructor.configure(self._settings)
+                return instructor
+            in_daemon_thread(instructor.close)
+
+    async def _of(self, settings: Settings, beside: Assistant | None) -> Instructor:
+        name = _own(settings)
+        return await shown_work(
+            self._client,
+            f"Starfill: loading {name}" if name else None,  # else nothing is read from disk
+            lambda report: self._backend.load_instructor(settings, report, beside),
+            f'The model "{name or settings.model}" could not be loaded for actions',
+        )
+
+
+def _own(settings: Settings) -> str:
+    """The actions' own model; "" where the one that completes does both."""
+    return "" if settings.instruct_model == settings.model else settings.instruct_model
+
+
+def _model(settings: Settings) -> tuple[str, ...]:
+    """What tells whether another instructor is needed."""
+    own = _own(settings)
+    return (own, settings.device) if own else ("", settings.model, settings.device, settings.family)

@@ -1,0 +1,130 @@
+"""The list of code actions for a place: pure, and nothing in it asks a model or reads more than a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from lsprotocol import types
+
+from starfill.assist.actions import QUICKFIX, Action, Placement, problem_text
+from starfill.lsp import convert
+from starfill.lsp.instruct.abilities import Abilities
+from starfill.lsp.instruct.order import INSTRUCT, Order
+from starfill.text.document import Document
+
+KINDS = (
+    types.CodeActionKind.QuickFix,
+    types.CodeActionKind.Refactor,
+    types.CodeActionKind.RefactorRewrite,
+    types.CodeActionKind.Source,
+)
+"""What is announced. `source` is for the user's own actions."""
+
+LAZY = (Placement.REPLACE, Placement.BEFORE, Placement.AFTER)
+"""Placements whose actions are edits of their document and nothing else: the editor may ask for them by resolving."""
+
+_MESSAGE_LENGTH = 60  # characters of a diagnostic's message in a title
+_LINE_LENGTH = 200  # characters of the line that a diagnostic is on; generated ones are endless
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the list is asked for, and in which situation."""
+
+    document: Document
+    range: types.Range
+    context: types.CodeActionContext
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the editor only looks whether to show a light bulb: no code is selected and nobody asked."""
+        return self.is_automatic and self.range.start == self.range.end
+
+    @property
+    def is_automatic(self) -> bool:
+        return self.context.trigger_kind == types.CodeActionTriggerKind.Automatic
+
+
+def listing(
+    place: Place, actions: Sequence[Action], reason: str | None, abilities: Abilities
+) -> list[types.CodeAction | types.Command]:
+    """What is on offer. reason: why none of it is to be had, told to the user who has asked."""
+    if reason is not None and (not abilities.disabled or place.is_automatic):
+        return []
+    offered = (offer for action in actions for offer in _offers(place, action))
+    if not abilities.literals:
+        return [_command(title, order) for title, _, order, _ in offered]
+    return [
+        _code_action(title, action, order, diagnostic, reason, abilities)
+        for title, action, order, diagnostic in offered
+    ]
+
+
+def is_within(kind: str, wanted: str) -> bool:
+    """Whether a kind is the wanted one or below it; all are below ""."""
+    return wanted in ("", kind) or kind.startswith(f"{wanted}.")
+
+
+Offer = tuple[str, Action, Order, types.Diagnostic | None]
+"""Title, action, what is to be done, and the diagnostic that it is about."""
+
+
+def _offers(place: Place, action: Action) -> Iterator[Offer]:
+    """None, one, or for a quick fix one for each diagnostic."""
+    only = place.context.only
+    if only and not any(is_within(action.kind, wanted) for wanted in only):
+        return
+    document, where = place.document, convert.range_from(place.range)
+    if not is_within(action.kind, QUICKFIX):
+        if not place.is_idle:
+            yield action.title, action, Order(document.uri, where, action.name, version=document.version), None
+        return
+    for diagnostic in place.context.diagnostics:
+        order = Order(
+            document.uri,
+            where if where.start.line != where.end.line else convert.range_from(diagnostic.range),
+            action.name,
+            problem=_problem(document, diagnostic),
+            version=document.version,
+        )
+        yield f"{action.title}: {_shortened(diagnostic.message)}", action, order, diagnostic
+
+
+def _problem(document: Document, diagnostic: types.Diagnostic) -> str:
+    line = diagnostic.range.start.line
+    return problem_text(
+        diagnostic.message,
+        diagnostic.source or "",
+        "" if diagnostic.code is None else str(diagnostic.code),
+        document.line_text(line)[:_LINE_LENGTH] if line < document.line_count else "",
+    )
+
+
+def _shortened(message: str) -> str:
+    words = " ".join(message[: 4 * _MESSAGE_LENGTH].split())
+    return words if len(words) <= _MESSAGE_LENGTH else words[: _MESSAGE_LENGTH - 1].rstrip() + "…"
+
+
+def _command(title: str, order: Order) -> types.Command:
+    return types.Command(title=title, command=INSTRUCT, arguments=[order.as_json()])
+
+
+def _code_action(
+    title: str,
+    action: Action,
+    order: Order,
+    diagnostic: types.Diagnostic | None,
+    reason: str | None,
+    abilities: Abilities,
+) -> types.CodeAction:
+    lazy = abilities.lazy and action.placement in LAZY
+    return types.CodeAction(
+        title=title,
+        kind=action.kind,
+        diagnostics=[diagnostic] if diagnostic else None,
+        disabled=types.CodeActionDisabled(reason) if reason else None,
+        data=order.as_json() if lazy else None,
+        command=None if lazy else _command(title, order),
+        tags=[types.CodeActionTag.LlmGenerated] if abilities.tags else None,
+    )

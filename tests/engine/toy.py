@@ -1,0 +1,92 @@
+"""A model of twelve words that remembers what it has read: its KV state holds the ids themselves.
+
+Its next token depends on everything before, and read from the KV state alone, so that a slot that isn't exactly its
+ids shows up as another answer.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Sequence
+
+import torch
+
+from starfill.engine.job import ModelInfo
+from starfill.engine.kv_cache import KVCache, KVShape
+from starfill.engine.slots import Slot
+
+VOCAB = 12
+CONTEXT = 400
+INFO = ModelInfo("toy", "toy", "cpu", "none", CONTEXT, VOCAB, 8, 0)
+
+
+class Toy:
+    """Counts up, one word after the other, but for one word in `every`, which can be anything.
+
+    salt: another one is another model. before: called on the computing thread before each pass.
+    """
+
+    def __init__(self, salt: int = 0, every: int = 5, before: Callable[[], object] = lambda: None) -> None:
+        self.kv_shape = KVShape(1, 1, 1, torch.float32, torch.device("cpu"))
+        self.calls: list[int] = []  # tokens per call
+        self.threads: set[int] = set()
+        self._salt, self._every, self._before = salt, every, before
+
+    def __call__(self, ids: torch.Tensor, cache: KVCache, last: int) -> torch.Tensor:
+        self._before()
+        self.calls.append(len(ids))
+        self.threads.add(threading.get_ident())
+        cache.reserve(len(ids))
+        written = ids.float()[None, :, None]
+        cache.write(0, written, -written)
+        cache.advance(len(ids))
+        assert cache.length <= CONTEXT
+        read = read_ids(cache)
+        rows = [self._logits(read[: cache.length - back]) for back in range(last - 1, -1, -1)]
+        return torch.stack(rows) if rows else torch.empty(0, VOCAB)
+
+    def step(self, ids: torch.Tensor, caches: Sequence[KVCache]) -> torch.Tensor:
+        return torch.cat([self(ids[n : n + 1], cache, 1) for n, cache in enumerate(caches)])
+
+    def _logits(self, read: Sequence[int]) -> torch.Tensor:
+        rng = random.Random(hash((self._salt, *read)))
+        logits = torch.tensor([rng.random() for _ in range(VOCAB)])
+        if rng.randrange(self._every):
+            logits[(read[-1] + 1) % VOCAB] += 4
+        return logits
+
+
+class Gate:
+    """Each pass of a model waits here for a permit, so that a test decides what runs when."""
+
+    def __init__(self) -> None:
+        self._arrived, self._permits = threading.Semaphore(0), threading.Semaphore(0)
+        self._open = False
+
+    def __call__(self) -> None:
+        self._arrived.release()
+        assert self._open or self._permits.acquire(timeout=30)
+
+    def admit(self, passes: int = 1) -> None:
+        for _ in range(passes):
+            self._permits.release()
+
+    def wait(self, passes: int = 1) -> None:
+        """Until so many more passes have come to the gate."""
+        for _ in range(passes):
+            assert self._arrived.acquire(timeout=30)
+
+    def open(self) -> None:
+        self._open = True
+        self._permits.release()
+
+
+def read_ids(cache: KVCache) -> list[int]:
+    """What the model has read into a KV state."""
+    return cache._storage[0][0, 0, : cache.length, 0].int().tolist()
+
+
+def is_whole(slot: Slot) -> bool:
+    """A slot's ids are exactly what its KV state was computed from."""
+    return slot.ids == read_ids(slot.cache)

@@ -1,0 +1,115 @@
+"""Which models are loaded for completions and for actions."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from conftest import MakeCheckpoint
+from random_checkpoint import Layout
+from starfill.app import LocalBackend
+from starfill.assist.actions import ACTIONS
+from starfill.assist.assistant import Assistant
+from starfill.assist.outcome import Outcome, Request
+from starfill.engine import second
+from starfill.engine.machine import Memory, anonymous_memory
+from starfill.errors import CheckpointError, NotPulledError
+from starfill.settings import Settings
+from starfill.text.document import Document
+from starfill.text.position import Span
+
+CODE = """\
+def count(folder):
+    names = []
+    for name in os.listdir(folder):
+        names.append(name)
+    return len(names)
+"""
+DOCUMENT = Document.open("file:///a.py", "python", 0, CODE)
+
+
+@pytest.fixture(scope="module")
+def assistant() -> Iterator[Assistant]:
+    loaded = LocalBackend().load(Settings())
+    yield loaded
+    loaded.close()
+
+
+@pytest.fixture(scope="module")
+def other(make_checkpoint: MakeCheckpoint) -> Path:
+    return make_checkpoint(Layout(4, 32))
+
+
+def complete(assistant: Assistant) -> int:
+    completion = asyncio.run(assistant.complete(DOCUMENT, CODE.index("len"), candidates=1))
+    return completion.figures.generated_tokens
+
+
+def computing() -> int:
+    return [thread.name for thread in threading.enumerate()].count("engine")
+
+
+def explain(backend: LocalBackend, settings: Settings, beside: Assistant | None) -> Outcome:
+    """Load an instructor, ask it and close it."""
+    instructor = backend.load_instructor(settings, beside=beside)
+    try:
+        return asyncio.run(instructor.instruct(Request(DOCUMENT, Span(0, 0), ACTIONS["explain"])))
+    finally:
+        instructor.close()
+
+
+@pytest.mark.parametrize("model", ["", "bundled"])
+def test_one_model_does_both(assistant: Assistant, model: str) -> None:
+    outcome = explain(LocalBackend(), Settings(instruct_model=model), assistant)
+    assert outcome.text and outcome.figures.generated_tokens > 0
+    assistant.forget(DOCUMENT.uri)
+    assert complete(assistant) > 0  # its engine is still open
+
+
+def test_without_an_assistant_the_model_is_loaded_alone() -> None:
+    assert explain(LocalBackend(), Settings(), None).text
+
+
+def test_a_model_of_its_own_shares_the_thread_that_computes(assistant: Assistant, other: Path) -> None:
+    before = computing()
+    instructor = LocalBackend().load_instructor(Settings(instruct_model=str(other)), beside=assistant)
+    assert instructor.info.name == other.name and assistant.info.name == "bundled"
+    assert computing() == before
+    instructor.close()
+    assistant.forget(DOCUMENT.uri)
+    assert complete(assistant) > 0
+
+
+def test_a_model_that_is_not_here() -> None:
+    with pytest.raises(NotPulledError, match="pull"):
+        LocalBackend().load_instructor(Settings(instruct_model="someone/something"))
+
+
+def test_a_second_model_has_to_fit_beside_the_first(
+    assistant: Assistant, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(instruct_model=str(other))
+    monkeypatch.setattr(second, "system_memory", lambda: Memory(10**9, 100 * 10**6))
+    monkeypatch.setattr(second, "anonymous_memory", lambda: 50 * 10**6)
+    with pytest.raises(CheckpointError, match="beside bundled there are") as caught:
+        LocalBackend().load_instructor(settings, beside=assistant)
+    assert str(other) in str(caught.value) and "instruct.model" in str(caught.value)
+    LocalBackend().load_instructor(settings).close()  # nothing is loaded, so the system decides
+    monkeypatch.setattr(second, "anonymous_memory", lambda: 10**9)  # what the process holds, it may go on holding
+    LocalBackend().load_instructor(settings, beside=assistant).close()
+    with pytest.raises(CheckpointError, match="there are 100 MB"):
+        LocalBackend().open(Settings(model=str(other)), beside=replace(assistant.info, weight_bytes=10**9))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells")
+def test_anonymous_memory() -> None:
+    before = anonymous_memory()
+    held = bytearray(b"x") * 50_000_000
+    after = anonymous_memory()
+    assert before is not None and after is not None
+    assert after - before > 0.9 * len(held)
