@@ -13,9 +13,9 @@ import pytest
 from conftest import MakeCheckpoint
 from random_checkpoint import Layout
 from starfill.app import LocalBackend
-from starfill.assist.actions import ACTIONS
 from starfill.assist.assistant import Assistant
-from starfill.assist.outcome import Outcome, Request
+from starfill.assist.instruct.actions import ACTIONS
+from starfill.assist.instruct.outcome import Outcome, Request
 from starfill.engine import second
 from starfill.engine.machine import Memory, anonymous_memory
 from starfill.errors import CheckpointError, NotPulledError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starfill.assist.forms import ALPACA_BUNDLED
-from starfill.assist.instruct import with_code
+from starfill.assist.instruct.prompt import with_code
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from starfill.settings import Settings
 if TYPE_CHECKING:
     from starfill.assist.assistant import Assistant
     from starfill.assist.family import Dialect
-    from starfill.assist.instructor import Instructor
+    from starfill.assist.instruct.instructor import Instructor
     from starfill.checkpoint.tokenizer import Tokenizer
     from starfill.engine.job import ModelInfo
     from starfill.engine.linear.packed_cache import PackedCache
@@ -63,7 +63,7 @@ class LocalBackend:
         share it, and closing the instructor leaves it open.
         """
         from starfill.assist.assistant import Assistant
-        from starfill.assist.instructor import Instructor
+        from starfill.assist.instruct.instructor import Instructor
 
         assistant = beside if isinstance(beside, Assistant) else None
         own = settings.instruct_model not in ("", settings.model)

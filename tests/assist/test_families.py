@@ -10,7 +10,7 @@ from starfill.assist.families import FAMILIES
 from starfill.assist.family import Layout
 from starfill.assist.fim import Anchor, Setup, plan
 from starfill.assist.forms import DIALOGUE
-from starfill.assist.instruct import instruction_ids
+from starfill.assist.instruct.prompt import instruction_ids
 from starfill.settings import FIELDS
 from starfill.text.document import Document
 from tiny_tokenizers import written

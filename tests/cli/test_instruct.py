@@ -18,7 +18,7 @@ from click.testing import CliRunner, Result
 from assist.toy import ByHeart, ToyTokenizer
 from starfill.assist.detect import detect
 from starfill.assist.family import Identity
-from starfill.assist.instructor import Instructor
+from starfill.assist.instruct.instructor import Instructor
 from starfill.cli import main
 from starfill.settings import Settings
 

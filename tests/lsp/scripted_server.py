@@ -15,9 +15,9 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from starfill.assist.actions import Placement
 from starfill.assist.completion import Completion, Figures
-from starfill.assist.outcome import Outcome, Request, Work
+from starfill.assist.instruct.actions import Placement
+from starfill.assist.instruct.outcome import Outcome, Request, Work
 from starfill.engine.job import ModelInfo
 from starfill.errors import CheckpointError, NotPulledError, RequestError
 from starfill.settings import Settings

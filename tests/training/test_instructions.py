@@ -17,7 +17,7 @@ from instructions.fixes import FAULTS, faults
 from instructions.names import functions, local_variables, renamed, with_unused_variable
 from instructions.phrasing import WORDINGS
 from instructions.source import Edit, Source, apply
-from starfill.assist.actions import INSTRUCTIONS
+from starfill.assist.instruct.actions import INSTRUCTIONS
 
 TABLE = {
     conditions.return_condition: [

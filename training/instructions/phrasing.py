@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from starfill.assist.actions import FIX_PROBLEM, INSTRUCTIONS
+from starfill.assist.instruct.actions import FIX_PROBLEM, INSTRUCTIONS
 
 CANONICAL_SHARE = 0.5
 

@@ -30,7 +30,7 @@ class Instruct:
     controls: the control tokens in it, as it writes them: a space before one is swallowed by the token.
     mark: what a chat template that means this form contains; "": this form needs no chat template.
     strips: white space around the instruction is taken off. stops: texts at which an answer has ended.
-    prose_stops: further ones for an answer that is no code.
+    explanation_stops: further ones for what the action "explain" is answered.
     code_first: the code stands before the instruction, so that a second instruction on the same code finds it computed.
     """
 
@@ -40,7 +40,7 @@ class Instruct:
     mark: str = ""
     strips: bool = False
     stops: tuple[str, ...] = ()
-    prose_stops: tuple[str, ...] = ()
+    explanation_stops: tuple[str, ...] = ()
     code_first: bool = True
 
 

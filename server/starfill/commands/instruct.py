@@ -19,8 +19,8 @@ from starfill.errors import RequestError, SettingsError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from starfill.assist.actions import Action
-    from starfill.assist.outcome import Outcome
+    from starfill.assist.instruct.actions import Action
+    from starfill.assist.instruct.outcome import Outcome
     from starfill.settings import Settings
     from starfill.text.document import Document
 
@@ -56,7 +56,7 @@ def instruct(
 
     Prints the text, or what the code becomes.
     """
-    from starfill.assist.outcome import Request
+    from starfill.assist.instruct.outcome import Request
     from starfill.headless import locate_lines, patch, write
 
     if len(words) != (2 if ask is None else 1):
@@ -105,7 +105,7 @@ def _settings(file: Path | None, chosen: Mapping[str, str]) -> Settings:
 
 
 def _action(settings: Settings, document: Document, name: str, ask: str | None) -> Action:
-    from starfill.assist.actions import ACTIONS, actions_for, free
+    from starfill.assist.instruct.actions import ACTIONS, actions_for, free
 
     if ask is not None:
         if not ask.strip():
@@ -121,7 +121,7 @@ def _action(settings: Settings, document: Document, name: str, ask: str | None) 
 
 def _check(action: Action, problem: str, diff: bool, apply: bool, force: bool) -> None:
     """Before a model is loaded: whether the options go together."""
-    from starfill.assist.actions import Placement
+    from starfill.assist.instruct.actions import Placement
 
     if problem and action.name != "fix":
         raise SettingsError("--problem is for the action fix")
@@ -159,8 +159,8 @@ def _streaming() -> Iterator[Callable[[str, int], None]]:
 
 
 def _show(outcome: Outcome) -> None:
-    from starfill.assist.actions import Placement
-    from starfill.assist.languages import fence_name
+    from starfill.assist.instruct.actions import Placement
+    from starfill.assist.instruct.languages import fence_name
 
     console = _console()
     if console is None:

@@ -14,7 +14,7 @@ from starfill.settings import Settings, parse
 if TYPE_CHECKING:
     from starfill.app import Opened
     from starfill.assist.assistant import Assistant
-    from starfill.assist.instructor import Instructor
+    from starfill.assist.instruct.instructor import Instructor
 
 
 def model_options(command: Any) -> Any:

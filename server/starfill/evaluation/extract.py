@@ -11,8 +11,8 @@ import re
 import textwrap
 from collections.abc import Iterable
 
-from starfill.assist.fences import blocks
-from starfill.assist.python_source import compiles, compiling_head, parsed
+from starfill.assist.instruct.fences import blocks
+from starfill.assist.instruct.python_source import compiles, compiling_head, parsed
 from starfill.evaluation.problems import Problem
 
 _PYTHON = {"", "python", "python3", "py"}

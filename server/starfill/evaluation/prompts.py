@@ -8,7 +8,7 @@ from dataclasses import replace
 from starfill.assist.family import Dialect, Layout
 from starfill.assist.fim import Setup, plan
 from starfill.assist.healing import MAX_DROPPED
-from starfill.assist.instruct import instruction_ids
+from starfill.assist.instruct.prompt import instruction_ids
 from starfill.errors import RequestError
 from starfill.evaluation.ask import Model, Question
 from starfill.text.document import Document

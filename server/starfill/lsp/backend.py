@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from starfill.assist.completion import Completion, Figures
-from starfill.assist.outcome import Outcome, Request
+from starfill.assist.instruct.outcome import Outcome, Request
 from starfill.engine.job import ModelInfo
 from starfill.settings import Settings
 from starfill.text.document import Document
@@ -55,7 +55,7 @@ class Assistant(Protocol):
 
 
 class Instructor(Protocol):
-    """`starfill.assist.instructor.Instructor` as the server sees it; all but `close` answer at once or are async."""
+    """`assist.instruct.instructor.Instructor` as the server sees it; all but `close` answer at once or are async."""
 
     @property
     def info(self) -> ModelInfo: ...

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
-from starfill.assist.actions import Action, actions_for
-from starfill.assist.outcome import Outcome, Request
-from starfill.assist.target import definition_around, selected_lines
+from starfill.assist.instruct.actions import Action, actions_for
+from starfill.assist.instruct.outcome import Outcome, Request
+from starfill.assist.instruct.target import definition_around, selected_lines
 from starfill.background import in_daemon_thread
 from starfill.errors import RequestError, StarfillError
 from starfill.lsp.instruct.instructors import Instructors

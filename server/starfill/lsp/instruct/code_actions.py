@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from starfill.assist.actions import Placement, actions_for
+from starfill.assist.instruct.actions import Placement, actions_for
 from starfill.errors import StarfillError
 from starfill.lsp import convert
 from starfill.lsp.instruct.abilities import Abilities

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lsprotocol import types
 
-from starfill.assist.actions import QUICKFIX, Action, Placement, problem_text
+from starfill.assist.instruct.actions import QUICKFIX, Action, Placement, problem_text
 from starfill.lsp import convert
 from starfill.lsp.instruct.abilities import Abilities
 from starfill.lsp.instruct.order import INSTRUCT, Order

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from starfill.assist.actions import Action, free
+from starfill.assist.instruct.actions import Action, free
 from starfill.errors import RequestError
 from starfill.text.document import Document
 from starfill.text.position import Encoding, Position, Range, Span

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
-from starfill.assist.outcome import Outcome
+from starfill.assist.instruct.outcome import Outcome
 from starfill.errors import RequestError
 from starfill.text.document import Change, Document
 from starfill.text.position import Edit, Encoding, Span

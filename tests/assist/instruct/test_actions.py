@@ -6,7 +6,15 @@ import re
 
 import pytest
 
-from starfill.assist.actions import ACTIONS, INSTRUCTIONS, MAX_PROBLEM, Placement, actions_for, free, problem_text
+from starfill.assist.instruct.actions import (
+    ACTIONS,
+    INSTRUCTIONS,
+    MAX_PROBLEM,
+    Placement,
+    actions_for,
+    free,
+    problem_text,
+)
 from starfill.settings import Settings, parse
 
 KINDS = {

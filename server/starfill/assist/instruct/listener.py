@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from starfill.assist.circles import first_round
+from starfill.assist.instruct.circles import first_round
 from starfill.assist.stream import Detokenizer
 
 OnText = Callable[[str, int], None]

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starfill.assist.answer import code_in
-from starfill.assist.fences import blocks
+from starfill.assist.instruct.answer import code_in
+from starfill.assist.instruct.fences import blocks
 
 F = "def f(x):\n    return x + 1"
 JS = "function f(x) {\n  return x + 1;\n}"

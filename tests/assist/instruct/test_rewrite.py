@@ -7,7 +7,7 @@ from hypothesis import example, settings
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from starfill.assist.rewrite import fitted, given
+from starfill.assist.instruct.rewrite import fitted, given
 from starfill.text.document import Document
 from starfill.text.position import Span
 

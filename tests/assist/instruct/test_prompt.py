@@ -10,7 +10,7 @@ from assist.checkpoints import CHECKPOINTS
 from assist.toy import common_prefix
 from starfill.assist.families import FAMILIES
 from starfill.assist.forms import CODELLAMA_70B_CHAT
-from starfill.assist.instruct import instruction_ids, with_code
+from starfill.assist.instruct.prompt import instruction_ids, with_code
 from starfill.assist.template import Field, cut, fill
 from tiny_tokenizers import written
 

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from assist.toy import INFO, ByHeart, ToyTokenizer
-from starfill.assist.actions import ACTIONS, Action, Placement, free
-from starfill.assist.check import applied
 from starfill.assist.detect import detect
 from starfill.assist.family import Identity
-from starfill.assist.instructor import DOES_NOT_PARSE, ENDED, SUPERSEDED, Instructor
-from starfill.assist.outcome import Outcome, Request
+from starfill.assist.instruct.actions import ACTIONS, Action, Placement, free
+from starfill.assist.instruct.check import applied
+from starfill.assist.instruct.instructor import DOES_NOT_PARSE, ENDED, SUPERSEDED, Instructor
+from starfill.assist.instruct.outcome import Outcome, Request
 from starfill.engine.job import Finish, Job, Priority
 from starfill.errors import RequestError
 from starfill.settings import Settings

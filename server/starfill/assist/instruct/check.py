@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
-from starfill.assist.languages import tree_of
-from starfill.assist.python_source import parsed
-from starfill.assist.target import definition_around
+from starfill.assist.instruct.languages import tree_of
+from starfill.assist.instruct.python_source import parsed
+from starfill.assist.instruct.target import definition_around
 from starfill.text.document import Document
 from starfill.text.position import Edit, Span
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starfill.assist.circles import LEAST, ROUNDS, first_round
+from starfill.assist.instruct.circles import LEAST, ROUNDS, first_round
 
 LINE = "    value = value + 1\n"
 TABLE = "0, 0, 0, 0,\n" * 20

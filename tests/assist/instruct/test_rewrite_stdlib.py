@@ -15,9 +15,9 @@ from types import ModuleType
 
 import pytest
 
-from starfill.assist.check import applied, parses
-from starfill.assist.rewrite import fitted, given
-from starfill.assist.target import target
+from starfill.assist.instruct.check import applied, parses
+from starfill.assist.instruct.rewrite import fitted, given
+from starfill.assist.instruct.target import target
 from starfill.text.diff import line_edits
 from starfill.text.document import Document
 from starfill.text.position import Span

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from starfill.assist.languages import LANGUAGES, Language, encoded, tree_of
+from starfill.assist.instruct.languages import LANGUAGES, Language, encoded, tree_of
 from starfill.text.document import Document
 from starfill.text.position import Span
 

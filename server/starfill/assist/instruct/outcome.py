@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from starfill.assist.actions import Action
+from starfill.assist.instruct.actions import Action
 from starfill.settings import json_name
 from starfill.text.document import Document
 from starfill.text.position import Edit, Span

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starfill.assist.python_source import compiles, compiling_head, is_only_words, parsed
+from starfill.assist.instruct.python_source import compiles, compiling_head, is_only_words, parsed
 
 SOURCE = inspect.getsource(heapq.merge) + "\n\n" + inspect.getsource(heapq.nsmallest)
 LINES = st.sampled_from(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from starfill.assist.actions import Action, Placement
 from starfill.assist.family import Dialect
-from starfill.assist.instruct import fenced, instruction_ids
-from starfill.assist.languages import LANGUAGES, fence_name
-from starfill.assist.outcome import Request
-from starfill.assist.rewrite import given
-from starfill.assist.target import target
+from starfill.assist.instruct.actions import Action, Placement
+from starfill.assist.instruct.languages import LANGUAGES, fence_name
+from starfill.assist.instruct.outcome import Request
+from starfill.assist.instruct.prompt import fenced, instruction_ids
+from starfill.assist.instruct.rewrite import given
+from starfill.assist.instruct.target import target
 from starfill.assist.tokenizer import Tokenizer
 from starfill.assist.window import CHARS_PER_TOKEN
 from starfill.engine.job import ModelInfo

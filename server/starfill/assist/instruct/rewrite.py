@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from starfill.assist.brackets import scan
 from starfill.assist.indentation import indent_of
-from starfill.assist.reindent import in_unit
+from starfill.assist.instruct.reindent import in_unit
 from starfill.text.diff import differences, lines_of
 from starfill.text.document import Document
 from starfill.text.position import Span

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from starfill.assist.actions import Placement
-from starfill.assist.answer import code_in
-from starfill.assist.check import parses
-from starfill.assist.circles import first_round
-from starfill.assist.question import Answer, Question
-from starfill.assist.rewrite import fitted
+from starfill.assist.instruct.actions import Placement
+from starfill.assist.instruct.answer import code_in
+from starfill.assist.instruct.check import parses
+from starfill.assist.instruct.circles import first_round
+from starfill.assist.instruct.question import Answer, Question
+from starfill.assist.instruct.rewrite import fitted
 from starfill.errors import RequestError
 from starfill.text.diff import line_edits
 from starfill.text.document import Document

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starfill.assist.check import parses
-from starfill.assist.languages import LANGUAGES
+from starfill.assist.instruct.check import parses
+from starfill.assist.instruct.languages import LANGUAGES
 from starfill.text.diff import line_edits
 from starfill.text.document import Document
 from starfill.text.position import Edit

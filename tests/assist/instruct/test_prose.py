@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from starfill.assist.prose import is_sentence, without_beginning, without_end
+from starfill.assist.instruct.prose import is_sentence, without_beginning, without_end
 
 
 @pytest.mark.parametrize(

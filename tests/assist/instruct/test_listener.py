@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starfill.assist.listener import INTERVAL, Listener, end_of, settled
+from starfill.assist.instruct.listener import INTERVAL, Listener, end_of, settled
 
 STOPS = ("\n### Instruction:", "\n--", "##")
 

@@ -10,12 +10,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from starfill.assist.actions import Action
 from starfill.assist.family import Dialect
-from starfill.assist.listener import Listener, OnText, end_of
-from starfill.assist.outcome import Outcome, Request, Work
-from starfill.assist.question import Answer, Question, Room, least_tokens, question
-from starfill.assist.reading import Reading, read
+from starfill.assist.instruct.actions import Action
+from starfill.assist.instruct.listener import Listener, OnText, end_of
+from starfill.assist.instruct.outcome import Outcome, Request, Work
+from starfill.assist.instruct.question import Answer, Question, Room, least_tokens, question
+from starfill.assist.instruct.reading import Reading, read
 from starfill.assist.stream import decode
 from starfill.assist.tokenizer import Tokenizer
 from starfill.assist.turn import unless
@@ -152,8 +152,8 @@ class Instructor:
         earlier: int = 0,
     ) -> tuple[Answer, Work]:
         """One sample. earlier: tokens that the request has generated before."""
-        form, is_code = self._dialect.instruct, asked.request.action.placement.is_code
-        stops = form.stops if is_code else form.stops + form.prose_stops
+        form = self._dialect.instruct
+        stops = form.stops + (form.explanation_stops if asked.request.action.name == "explain" else ())
         listener = Listener(self._tokenizer.token_bytes, stops, on_text, asked.code, earlier)
         ticket = self._engine.submit(
             Job(

@@ -1,0 +1,1 @@
+"""From a selection and an instruction to an explanation or edits."""
