@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -113,3 +114,9 @@ def test_anonymous_memory() -> None:
     after = anonymous_memory()
     assert before is not None and after is not None
     assert after - before > 0.9 * len(held)
+
+
+def test_garbage_collections_leave_the_libraries_out(assistant: Assistant) -> None:
+    """A full one would walk through all of torch, and a keystroke would wait for it."""
+    frozen = gc.get_freeze_count()
+    assert frozen > 10 * len(gc.get_objects())
