@@ -16,7 +16,7 @@ from itertools import count
 from pathlib import Path
 
 from starfill.assist.completion import Completion, Figures
-from starfill.assist.instruct.actions import Placement
+from starfill.assist.instruct.actions import Action, Placement
 from starfill.assist.instruct.outcome import Outcome, Request, Work
 from starfill.engine.job import ModelInfo
 from starfill.errors import CheckpointError, NotPulledError, RequestError
@@ -127,7 +127,7 @@ class ScriptedInstructor:
         name = Path(settings.instruct_model or settings.model).name
         self.info = ModelInfo(name, "gpt_bigcode", "cpu", "scripted", 2048, 512, 1024, 1_000_000)
 
-    def refusal(self, document: Document, selection: Span) -> str | None:
+    def refusal(self, document: Document, selection: Span, action: Action) -> str | None:
         return "too long: select less code" if selection.end - selection.start > 1000 else None
 
     async def instruct(self, request: Request, on_text: Callable[[str, int], None]) -> Outcome:

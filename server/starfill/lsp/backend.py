@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from starfill.assist.completion import Completion, Figures
+from starfill.assist.instruct.actions import Action
 from starfill.assist.instruct.outcome import Outcome, Request
 from starfill.engine.job import ModelInfo
 from starfill.settings import Settings
@@ -60,8 +61,8 @@ class Instructor(Protocol):
     @property
     def info(self) -> ModelInfo: ...
 
-    def refusal(self, document: Document, selection: Span) -> str | None:
-        """Why nothing can be asked about this selection (it is too long), as far as a quick look tells."""
+    def refusal(self, document: Document, selection: Span, action: Action) -> str | None:
+        """Why that can't be asked about this selection (it is too long), as far as a quick look tells."""
         ...
 
     async def instruct(self, request: Request, on_text: Callable[[str, int], None]) -> Outcome:

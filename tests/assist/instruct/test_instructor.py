@@ -281,15 +281,16 @@ def test_the_quick_look() -> None:
     async def script(instructor: Instructor) -> None:
         short, long = request(), request(code=LONG * 100)
         everything = Span(0, len(long.document))
-        assert instructor.refusal(short.document, Span(AT, AT)) is None
+        explain, refactor = ACTIONS["explain"], ACTIONS["refactor"]
+        assert instructor.refusal(short.document, Span(AT, AT), refactor) is None
         started = time.perf_counter()
-        assert "too long" in (instructor.refusal(long.document, everything) or "")
+        assert "too long" in (instructor.refusal(long.document, everything, explain) or "")
         assert time.perf_counter() - started < 0.01
-        some = Span(0, 600)
-        assert instructor.refusal(long.document, some, ACTIONS["explain"]) is None
-        assert "too long" in (instructor.refusal(long.document, some, ACTIONS["refactor"]) or "")
+        some = Span(0, 120)
+        assert instructor.refusal(long.document, some, explain) is None
+        assert "too long" in (instructor.refusal(long.document, some, refactor) or "")
         instructor.configure(Settings(excluded_globs=("*.py",)))
-        assert "excludedGlobs" in (instructor.refusal(short.document, Span(AT, AT)) or "")
+        assert "excludedGlobs" in (instructor.refusal(short.document, Span(AT, AT), explain) or "")
 
     run(engine("", context=210), script)
 

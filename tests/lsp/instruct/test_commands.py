@@ -111,7 +111,7 @@ WHERE = {"start": position(0, 0), "end": position(1, 0)}
         ),
         ([order("file:///closed.py", action="explain")], "The document file:///closed.py is not open."),
         ([order(OPEN, (3, 0), (3, 0), action="explain")], f"Line 3 is outside of {OPEN}, which has 2 lines."),
-        ([order(OPEN, action="explain", version=9)], f"{OPEN} has changed since its actions were listed"),
+        ([order(OPEN, action="explain", version=9)], f"{OPEN} has changed there since its actions were listed"),
     ],
 )
 def test_arguments_that_make_no_sense(full, arguments, sentence):

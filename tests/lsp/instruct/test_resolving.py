@@ -17,6 +17,7 @@ from lsp.asking import (
     progress_of,
 )
 from lsp.client import ResponseError, replace
+from starfill.lsp.instruct.history import KEPT
 
 NUMBERS = itertools.count()
 TEXT = "first = 1\n\n\ndef f(a):\n    old = a\n    same = 1\n    return old\n\n\nlast = 2\n"
@@ -136,12 +137,31 @@ def test_a_refusal_is_said_and_nothing_is_changed(medium, first, sentence):
     assert messages(medium)[before:] == [f"Starfill: {sentence}"]
 
 
-def test_a_document_that_has_changed_since_the_list(full):
+@pytest.mark.parametrize("count", [1, 5, KEPT])
+def test_what_changes_elsewhere_after_the_list_moves_the_code(full, count):
     uri = opened(full)
     simplify = action(full, "simplify", uri, *F)
-    full.change(uri, replace((0, 0), (0, 0), "\n"))
+    for _ in range(count):
+        full.change(uri, replace((0, 0), (0, 0), "\n"))
+    now = "\n" * count + TEXT
+    (edited,) = full.request("codeAction/resolve", simplify)["edit"]["documentChanges"]
+    assert edited["textDocument"]["version"] == 1 + count
+    assert apply(now, edited["edits"]) == now.replace("old", "new")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [[replace((F[0][0] + 1, 0), (F[0][0] + 1, 0), "#")], [replace((0, 0), (0, 0), "\n")] * (KEPT + 1)],
+    ids=["in the code", "too often"],
+)
+def test_a_list_that_is_too_old(full, changes):
+    uri = opened(full)
+    simplify = action(full, "simplify", uri, *F)
+    for change in changes:
+        full.change(uri, change)
     assert "edit" not in full.request("codeAction/resolve", simplify)
-    assert messages(full)[-1] == f"Starfill: {uri} has changed since its actions were listed; ask for them again."
+    sentence = f"{uri} has changed there since its actions were listed; ask for them again."
+    assert messages(full)[-1] == f"Starfill: {sentence}"
 
 
 # The document changes while the model writes

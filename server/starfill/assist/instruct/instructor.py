@@ -54,6 +54,7 @@ class Instructor:
             str, asyncio.Future[str]
         ] = {}  # of running requests; done, with a sentence, once it is to end
         # Encoding, parsing and comparing take up to a second where much is selected.
+        self._looked: tuple[Document, Span, int] | None = None  # the last quick look: of one list of actions
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="instruct")
         self.configure(settings)
 
@@ -71,15 +72,14 @@ class Instructor:
         self._room = Room.of(self.info, settings)
         self._engine.resize(settings.cache_bytes)
 
-    def refusal(self, document: Document, selection: Span, action: Action | None = None) -> str | None:
-        """Why nothing can be asked here, as far as that is known without the model and without parsing; else None.
-
-        action: None for what holds of any of them.
-        """
+    def refusal(self, document: Document, selection: Span, action: Action) -> str | None:
+        """Why that can't be asked here, as far as a quick look tells: no model is asked, nothing parsed. Else None."""
         reason = self._settings.enabled_for(document.uri, document.language_id)
         if reason is not None:
             return reason
-        return self._room.refusal(least_tokens(selection.end - selection.start), action)
+        if self._looked is None or self._looked[0] is not document or self._looked[1] != selection:
+            self._looked = document, selection, least_tokens(document, selection, self._tokenizer)
+        return self._room.refusal(self._looked[2], action)
 
     def forget(self, uri: str) -> None:
         """A document was closed."""

@@ -16,11 +16,13 @@ from starfill.assist.window import CHARS_PER_TOKEN
 from starfill.engine.job import ModelInfo
 from starfill.errors import RequestError
 from starfill.settings import Settings
+from starfill.text.document import Document
 from starfill.text.position import Span
 
 USUAL_CONTEXT = 8192  # tokens of question and answer, where the setting leaves it to us: asked for, not typed along
 LONGEST = 512  # tokens of an explanation, of tests, of code to insert
 REWRITE = 128  # tokens of a rewrite, besides twice those of the code
+LOOK = 4096  # characters that are encoded for a quick look, which takes 5 ms
 SHORTEST = 64  # tokens: an answer that may be shorter is not worth asking for
 
 
@@ -46,13 +48,13 @@ class Room:
             return cls(info.context_length, "a model with a longer context (the setting instruct.model)")
         return cls(wanted, f"a larger contextTokens (the model allows {info.context_length})")
 
-    def refusal(self, code: int, action: Action | None = None, around: int | None = None) -> str | None:
+    def refusal(self, code: int, action: Action, around: int | None = None) -> str | None:
         """Why so much code is too long, or None.
 
-        code: its tokens. action: None means the least demanding one. around: tokens of the question besides; None where
-        it isn't known yet and `code` is only what there is at least.
+        code: its tokens. around: tokens of the question besides; None where it isn't known yet and `code` is only what
+        there is at least.
         """
-        least = SHORTEST if action is None else shortest(action.placement, code)
+        least = shortest(action.placement, code)
         question = code + (around or 0)
         if question + least <= self.context:
             return None
@@ -63,9 +65,10 @@ class Room:
         )
 
 
-def least_tokens(characters: int) -> int:
-    """How many tokens so many characters of code are at least."""
-    return characters // CHARS_PER_TOKEN
+def least_tokens(document: Document, span: Span, tokenizer: Tokenizer) -> int:
+    """How many tokens that code is at least, from a quick look at its beginning."""
+    beginning = given(document, Span(span.start, min(span.end, span.start + LOOK)))
+    return max(len(tokenizer.encode(beginning)) - 1, (span.end - span.start) // CHARS_PER_TOKEN)
 
 
 def shortest(placement: Placement, code: int) -> int:
@@ -93,7 +96,7 @@ class Question:
 def question(request: Request, tokenizer: Tokenizer, dialect: Dialect, room: Room) -> Question:
     """Parses the document where nothing is selected. Raises RequestError where nothing can be asked."""
     span = _span(request)
-    refused = room.refusal(least_tokens(span.end - span.start), request.action)
+    refused = room.refusal(least_tokens(request.document, span, tokenizer), request.action)
     if refused is not None:  # encoding it would take seconds
         raise RequestError(refused)
     code = given(request.document, span)

@@ -16,6 +16,7 @@ from starfill.assist.instruct.outcome import Outcome, Request
 from starfill.assist.instruct.target import definition_around, selected_lines
 from starfill.background import in_daemon_thread
 from starfill.errors import RequestError, StarfillError
+from starfill.lsp.instruct.history import History, followed
 from starfill.lsp.instruct.instructors import Instructors
 from starfill.lsp.instruct.listing import LAZY
 from starfill.lsp.instruct.order import Order
@@ -61,6 +62,7 @@ class CarryingOut:
     def __init__(self, client: LanguageServer, session: Session, instructors: Instructors) -> None:
         self._client, self._session, self._instructors = client, session, instructors
         self._runs: dict[str, set[Run]] = {}
+        self._history = History()
 
     def understood(self, order: Order) -> Task:
         """RequestError where the document or the action is not there, or the range can't be meant."""
@@ -68,7 +70,18 @@ class CarryingOut:
         if document is None:
             raise RequestError(f"The document {order.uri} is not open.")
         action = order.chosen(actions_for(self._session.settings, document.language_id), document.language_id)
-        return Task(action, document, order.selection(document, self._session.encoding), order.problem)
+        return Task(action, document, self._selection(order, document), order.problem)
+
+    def _selection(self, order: Order, document: Document) -> Span:
+        """What is selected, moved along with what has been typed elsewhere since the order was made."""
+        encoding = self._session.encoding
+        if order.version in (None, document.version):
+            return order.selection(document, encoding)
+        steps = self._history.since(order.uri, order.version)
+        selection = followed(order.selection(steps[0][0], encoding), steps, encoding) if steps else None
+        if selection is None:
+            raise RequestError(f"{order.uri} has changed there since its actions were listed; ask for them again.")
+        return selection
 
     async def outcome(
         self, task: Task, on_text: OnText = lambda text, tokens: None, token: types.ProgressToken | None = None
@@ -111,10 +124,12 @@ class CarryingOut:
 
     def changed(self, before: Document, changes: Sequence[Change]) -> None:
         """A document was changed."""
+        self._history.changed(before, changes)
         for run in self._runs.get(before.uri, ()):
             run.changed(before, changes)
 
     def closed(self, uri: str) -> None:
+        self._history.closed(uri)
         for run in self._runs.get(uri, ()):
             run.stop()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from starfill.assist.instruct.actions import Placement, actions_for
+from starfill.assist.instruct.actions import Action, Placement, actions_for
 from starfill.errors import StarfillError
 from starfill.lsp import convert
 from starfill.lsp.instruct.abilities import Abilities
@@ -48,10 +48,12 @@ class CodeActions:
         settings, document = self._session.settings, place.document
         if place.is_idle and not place.context.diagnostics:
             return []
-        reason = settings.enabled_for(document.uri, document.language_id)
-        if reason is None:
-            selection = convert.span_from(document, place.range, self._session.encoding)
-            reason = self._instructors.refusal(document, selection)
+        excluded = settings.enabled_for(document.uri, document.language_id)
+        selection = convert.span_from(document, place.range, self._session.encoding)
+
+        def reason(action: Action) -> str | None:
+            return excluded or self._instructors.refusal(document, selection, action)
+
         return listing(place, actions_for(settings, document.language_id), reason, self._abilities)
 
     async def resolve(self, action: types.CodeAction) -> types.CodeAction:

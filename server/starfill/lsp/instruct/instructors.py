@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from starfill.assist.instruct.actions import Action
 from starfill.background import in_daemon_thread
 from starfill.errors import StarfillError
 from starfill.lsp.backend import Assistant, Backend, Instructor
@@ -58,12 +59,12 @@ class Instructors:
         """Loads it if that has to be; StarfillError with the sentence when it can't be had."""
         return await asyncio.shield(self._begin())
 
-    def refusal(self, document: Document, selection: Span) -> str | None:
-        """Why nothing can be asked about this selection. Waits for nothing: what is not known yet is no reason."""
+    def refusal(self, document: Document, selection: Span, action: Action) -> str | None:
+        """Why that can't be asked about this selection. Waits for nothing: what is not known yet is no reason."""
         if (reason := self.why_not) is not None:
             return reason
         if (loaded := self.loaded) is not None:
-            return loaded.refusal(document, selection)
+            return loaded.refusal(document, selection, action)
         if not _own(self._settings):
             self._begin()
         return None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from lsprotocol import types
 
@@ -47,18 +48,19 @@ class Place:
 
 
 def listing(
-    place: Place, actions: Sequence[Action], reason: str | None, abilities: Abilities
+    place: Place, actions: Sequence[Action], reason: Callable[[Action], str | None], abilities: Abilities
 ) -> list[types.CodeAction | types.Command]:
-    """What is on offer. reason: why none of it is to be had, told to the user who has asked."""
-    if reason is not None and (not abilities.disabled or place.is_automatic):
-        return []
-    offered = (offer for action in actions for offer in _offers(place, action))
-    if not abilities.literals:
-        return [_command(title, order) for title, _, order, _ in offered]
-    return [
-        _code_action(title, action, order, diagnostic, reason, abilities)
-        for title, action, order, diagnostic in offered
-    ]
+    """What is on offer. reason: why an action is not to be had, told to the user who has asked."""
+    offered: list[types.CodeAction | types.Command] = []
+    for title, action, order, diagnostic in chain.from_iterable(_offers(place, each) for each in actions):
+        why_not = reason(action)
+        if why_not is not None and (not abilities.disabled or place.is_automatic):
+            continue
+        if abilities.literals:
+            offered.append(_code_action(title, action, order, diagnostic, why_not, abilities))
+        else:
+            offered.append(_command(title, order))
+    return offered
 
 
 def is_within(kind: str, wanted: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from starfill.assist.instruct.outcome import Outcome
 from starfill.errors import RequestError
+from starfill.lsp.instruct.history import Step, followed
 from starfill.text.document import Change, Document
 from starfill.text.position import Edit, Encoding, Span
 from starfill.text.track import follow
@@ -30,7 +31,7 @@ class Run:
     def __init__(self, code: Span, encoding: Encoding, *, edits: bool) -> None:
         self._encoding, self._edits = encoding, edits
         self._code: Span | None = code
-        self._changes: list[tuple[Document, Sequence[Change]]] = []
+        self._changes: list[Step] = []
         self._ended: Exception | None = None  # why, where that was not the caller's doing
         self._work: asyncio.Task[Any] | None = None
 
@@ -67,12 +68,10 @@ class Run:
         """The edits as they are now; RequestError when what they change or rest on has been changed meanwhile."""
         first = min([outcome.span.start, *(edit.start for edit in outcome.edits)])
         span = Span(first, max([outcome.span.end, *(edit.end for edit in outcome.edits)]))
-        for before, changes in self._changes:
-            moved = follow(span, before, changes, self._encoding)
-            if moved is None:
-                raise RequestError(CHANGED)
-            span = moved
-        by = span.start - first
+        now = followed(span, self._changes, self._encoding)
+        if now is None:
+            raise RequestError(CHANGED)
+        by = now.start - first
         return tuple(Edit(edit.start + by, edit.end + by, edit.text) for edit in outcome.edits)
 
     def _end(self, why: Exception) -> None:
