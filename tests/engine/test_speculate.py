@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from engine.toy import CONTEXT, INFO, VOCAB, Toy, is_whole
 from starfill.app import LocalBackend, Opened
-from starfill.engine.generate import Progress, run
+from starfill.engine.generate import Pace, Progress, run
 from starfill.engine.job import Finish, Job, Result, Sampling, Ticket
 from starfill.engine.kv_cache import KVCache
 from starfill.engine.local import LocalEngine
@@ -125,7 +125,7 @@ def test_looking_a_place_up_does_not_go_through_the_draft() -> None:
 def finished(job: Job, model: Toy, context_length: int = CONTEXT) -> tuple[Result, Slot]:
     """A job run to its end in a slot of its own."""
     slot, progress = Slot(KVCache(model.kv_shape)), Progress(job, time.perf_counter())
-    for _ in run(model, slot, progress, context_length):
+    for _ in run(model, slot, progress, context_length, Pace()):
         assert is_whole(slot)
     assert is_whole(slot)
     return progress.result(Finish.CANCELLED), slot
@@ -193,7 +193,7 @@ def test_a_slot_is_whole_wherever_a_job_is_left(
     model = Toy(every=10)
     slot, job = Slot(KVCache(model.kv_shape)), Job("a", prompt, 30, sampling=sampling, draft=draft)
     progress = Progress(job, 0.0)
-    for _ in zip(range(pauses), run(model, slot, progress, CONTEXT), strict=False):
+    for _ in zip(range(pauses), run(model, slot, progress, CONTEXT, Pace()), strict=False):
         pass
     written = progress.candidates[0]
     assert is_whole(slot)

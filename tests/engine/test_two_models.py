@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.toy import CONTEXT, INFO, VOCAB, Gate, Toy, is_whole
-from starfill.engine.generate import CHUNK, Progress, run
+from starfill.engine.generate import CHUNK, Pace, Progress, run
 from starfill.engine.job import Finish, Job, Priority, Result, Sampling, Ticket
 from starfill.engine.kv_cache import KVCache
 from starfill.engine.local import LocalEngine
@@ -51,7 +51,7 @@ def alone(salt: int, job: Job) -> tuple[int, ...]:
     """What a model answers from nothing, uninterrupted."""
     model = Toy(salt)
     progress = Progress(replace(job, draft=()), time.perf_counter())
-    for _ in run(model, Slot(KVCache(model.kv_shape)), progress, CONTEXT):
+    for _ in run(model, Slot(KVCache(model.kv_shape)), progress, CONTEXT, Pace()):
         pass
     return progress.result(Finish.CANCELLED).candidates[0]
 

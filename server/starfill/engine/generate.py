@@ -19,7 +19,9 @@ from starfill.engine.sampling import pick
 from starfill.engine.slots import Slot
 from starfill.engine.speculate import Proposer
 
-CHUNK = 128  # tokens prefilled between two chances to give way
+CHUNK = 128  # tokens prefilled between two chances to give way, at most
+LEAST = 16  # and at least: fewer take a large model hardly less time
+PAUSE = 0.05  # seconds that it should take
 
 
 class Model(Protocol):
@@ -79,7 +81,18 @@ class Candidate:
     constraint: Callable[[Sequence[int]], Sequence[int] | None] | None
 
 
-def run(model: Model, slot: Slot, progress: Progress, context_length: int) -> Iterator[None]:
+class Pace:
+    """How many tokens of a prompt a model computes in one pass: few for a slow one, so that it gives way in time."""
+
+    def __init__(self) -> None:
+        self.chunk = CHUNK
+
+    def learn(self, tokens: int, seconds: float) -> None:
+        if tokens >= LEAST:  # what a pass costs besides would count for too much
+            self.chunk = min(max(int(PAUSE * tokens / max(seconds, 1e-6)), LEAST), CHUNK)
+
+
+def run(model: Model, slot: Slot, progress: Progress, context_length: int, pace: Pace) -> Iterator[None]:
     """`slot` is trimmed to what it shares with the prompt. Pauses (yields) wherever the job may be interrupted.
 
     The first candidate is decoded in the slot itself, so its KV state stays: it is the one that an editor shows.
@@ -87,7 +100,7 @@ def run(model: Model, slot: Slot, progress: Progress, context_length: int) -> It
     job = progress.job
     progress.started = time.perf_counter()
     progress.cached_tokens = len(slot.ids)
-    logits = yield from _prefill(model, slot, progress)
+    logits = yield from _prefill(model, slot, progress, pace)
     if job.max_new_tokens == 0:
         progress.finish = [Finish.LENGTH] * job.candidates
         return
@@ -162,14 +175,15 @@ def advance(model: Model, slots: Sequence[Slot], ids: Sequence[int]) -> torch.Te
     return logits
 
 
-def _prefill(model: Model, slot: Slot, progress: Progress) -> Generator[None, None, torch.Tensor]:
+def _prefill(model: Model, slot: Slot, progress: Progress, pace: Pace) -> Generator[None, None, torch.Tensor]:
     """Returns the logits [vocab] after the prompt's last token."""
     ids = progress.job.ids
     while True:
-        began = time.perf_counter()
-        chunk = ids[len(slot.ids) : len(slot.ids) + CHUNK]
+        began, computing = time.perf_counter(), time.thread_time()
+        chunk = ids[len(slot.ids) : len(slot.ids) + pace.chunk]
         done = len(slot.ids) + len(chunk) == len(ids)
         logits = feed(model, slot, chunk, last=int(done))
+        pace.learn(len(chunk), time.thread_time() - computing)  # without waiting for a busy machine's other work
         progress.computed_tokens += len(chunk)
         progress.prefill_s += time.perf_counter() - began
         if done:

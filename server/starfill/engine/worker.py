@@ -10,11 +10,11 @@ import threading
 import time
 from collections.abc import Hashable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
-from starfill.engine.generate import Model, Progress, run
+from starfill.engine.generate import Model, Pace, Progress, run
 from starfill.engine.job import Finish, Job, Priority, Result, Ticket
 from starfill.engine.slots import Slots
 
@@ -25,6 +25,7 @@ class Served:
 
     model: Model
     context_length: int
+    pace: Pace = field(default_factory=Pace)
 
 
 Key = tuple[Served, Hashable]  # of a slot: the model, and the key of its job
@@ -178,7 +179,7 @@ class Worker:
         try:
             if task.steps is None:
                 slot = self._slots.take(task.key, task.job.ids, task.served.model.kv_shape)
-                task.steps = run(task.served.model, slot, task.progress, task.served.context_length)
+                task.steps = run(task.served.model, slot, task.progress, task.served.context_length, task.served.pace)
             next(task.steps)
         except StopIteration:
             self._finish(task, None)
