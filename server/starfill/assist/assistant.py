@@ -18,7 +18,7 @@ from starfill.assist.polish import polish
 from starfill.assist.reuse import Shown, shown, tail
 from starfill.assist.stream import Detokenizer, decode
 from starfill.assist.tokenizer import Tokenizer
-from starfill.assist.turn import unless
+from starfill.assist.turn import end_soon, unless
 from starfill.engine.job import Engine, Finish, Job, ModelInfo, Result, Sampling
 from starfill.errors import RequestError
 from starfill.settings import Settings
@@ -116,9 +116,10 @@ class Assistant:
         self.engine.release(uri)
 
     def close(self) -> None:
-        """End all requests, and the engine."""
-        for memory in self._memories.values():
-            memory.overtake()
+        """End all requests, and the engine. From any thread, since it waits for the engine."""
+        for memory in list(self._memories.values()):
+            if memory.turn is not None:
+                end_soon(memory.turn, None)
         self._executor.shutdown(wait=False, cancel_futures=True)
         self.engine.close()
 

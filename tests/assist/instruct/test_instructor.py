@@ -331,7 +331,7 @@ def test_the_newest_action_wins() -> None:
     run(model, script)
 
 
-@pytest.mark.parametrize("end", ["forget", "close"])
+@pytest.mark.parametrize("end", ["forget", "close", "close in a thread"])
 def test_closing_ends_an_action(end: str) -> None:
     model = engine("Returns 1.", threading.Event())
 
@@ -341,10 +341,12 @@ def test_closing_ends_an_action(end: str) -> None:
         if end == "forget":
             instructor.forget(URI)
             assert model.released == [("instruct", URI)]
-        else:
+        elif end == "close":
             instructor.close()
+        else:
+            threading.Thread(target=instructor.close).start()
         with pytest.raises(RequestError, match=ENDED):
-            await task
+            await asyncio.wait_for(task, 10)
         assert model.cancelled == model.jobs
 
     run(model, script)

@@ -18,7 +18,7 @@ from starfill.assist.instruct.question import Answer, Question, Room, least_toke
 from starfill.assist.instruct.reading import Reading, read
 from starfill.assist.stream import decode
 from starfill.assist.tokenizer import Tokenizer
-from starfill.assist.turn import unless
+from starfill.assist.turn import end_soon, unless
 from starfill.engine.job import Engine, Finish, Job, ModelInfo, Priority, Result, Sampling
 from starfill.errors import RequestError
 from starfill.settings import Settings
@@ -87,9 +87,9 @@ class Instructor:
         self._engine.release(_key(uri))
 
     def close(self) -> None:
-        """End all requests, and the engine if it is the instructor's own."""
-        for uri in list(self._turns):
-            self._end(uri, ENDED)
+        """End all requests, and the engine if it is the instructor's own. From any thread, since it waits for that."""
+        for turn in list(self._turns.values()):
+            end_soon(turn, ENDED)
         self._executor.shutdown(wait=False, cancel_futures=True)
         if self._owns_engine:
             self._engine.close()
