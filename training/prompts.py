@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from starfill.assist.forms import ALPACA_BUNDLED
+from starfill.assist.forms import ALPACA
 from starfill.assist.instruct.prompt import with_code
 
 
@@ -18,20 +18,22 @@ class Turn:
     response: str
 
 
-def alpaca(instruction: str, given: str = "") -> str:
+def alpaca(instruction: str, given: str = "", code_first: bool = ALPACA.code_first) -> str:
     """The prompt of an instruction about some code, as the server sends it."""
-    form = ALPACA_BUNDLED
-    return form.text.replace("{instruction}", with_code(instruction, given, code_first=form.code_first))
+    return ALPACA.text.replace("{instruction}", with_code(instruction, given, code_first=code_first))
 
 
-def read_turns(path: Path) -> list[Turn]:
-    """A JSONL file of {"instruction", "input"?, "output"}; other fields are passed over."""
+def read_turns(path: Path, code_first: bool = ALPACA.code_first) -> list[Turn]:
+    """A JSONL file of {"instruction", "input"?, "output"}; other fields are passed over.
+
+    code_first: as the server will ask the model; of the bundled one it is `ALPACA_BUNDLED`'s.
+    """
     turns = []
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             try:
                 entry = json.loads(line)
-                prompt = alpaca(entry["instruction"], entry.get("input") or "")
+                prompt = alpaca(entry["instruction"], entry.get("input") or "", code_first)
                 turns.append(Turn(prompt, "\n" + entry["output"]))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise SystemExit(

@@ -24,6 +24,9 @@ x = 1
 ### Response:"""
 
 
+CODE = "\n\n```python\nx = 1\n```"
+
+
 class Characters:
     """A tokenizer of one token a character, clear of the special ids; enough of the server's and training's."""
 
@@ -32,16 +35,20 @@ class Characters:
 
 
 def test_the_prompt_to_the_character() -> None:
-    assert alpaca("Explain.", "x = 1") == PROMPT
+    assert alpaca("Explain.", "x = 1", code_first=False) == PROMPT
+    assert alpaca("Explain.", "x = 1") == PROMPT.replace(CODE, "").replace("Explain.", CODE.lstrip() + "\n\nExplain.")
 
 
+@pytest.mark.parametrize("bundled", [True, False])
 @pytest.mark.parametrize("given", ["", "x = 1", "s = '''```'''"])
-def test_the_server_sends_what_was_trained(given: str) -> None:
+def test_the_server_sends_what_was_trained(given: str, bundled: bool) -> None:
+    """To the bundled model, and to one that finetune.py has made of another."""
     special = {token: i for i, token in enumerate(SPECIAL_TOKENS)}
-    dialect = detect(Identity("gpt_bigcode", special, None, "m", declared="starfill"))
+    template = alpaca("{{ messages[-1]['content'] }}")
+    dialect = detect(Identity("gpt_bigcode", special, template, "m", declared="starfill" if bundled else None))
     tokenizer = Characters()
     sent = instruction_ids(tokenizer, dialect, "Explain.", given)  # type: ignore[arg-type]
-    trained = instruction_sample(alpaca("Explain.", given), "\nYes.", Recipe(tokenizer.encode))
+    trained = instruction_sample(alpaca("Explain.", given, code_first=not bundled), "\nYes.", Recipe(tokenizer.encode))
     assert trained.ids[: len(sent)] == list(sent)
     assert trained.weights == [0.0] * len(sent) + [2.0] * (len(trained.ids) - len(sent))
     assert trained.ids[-1] == Sentinels().eos
@@ -52,6 +59,7 @@ def test_read_turns(tmp_path: Path) -> None:
     lines = [{"instruction": "Hi", "output": "Yes."}, {"instruction": "Hi", "input": "x", "output": "y", "task": "z"}]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert read_turns(file) == [Turn(alpaca("Hi"), "\nYes."), Turn(alpaca("Hi", "x"), "\ny")]
+    assert read_turns(file, code_first=False)[1] == Turn(alpaca("Hi", "x", code_first=False), "\ny")
 
 
 @pytest.mark.parametrize(
