@@ -23,6 +23,7 @@ check: $(VENV)/installed
 
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/typing_latency.py
+	$(BIN)/python benchmarks/action_latency.py
 
 # How good the bundled model is, into its model card. DATA: the folder with HumanEval-SingleLineInfilling.jsonl.gz.
 evaluate-bundled: $(VENV)/installed

@@ -67,10 +67,10 @@ class LocalBackend:
         from starfill.assist.instruct.instructor import Instructor
 
         assistant = beside if isinstance(beside, Assistant) else None
-        own = settings.instruct_model not in ("", settings.model)
+        own = settings.own_instruct_model
         if assistant is not None and not own:
             return Instructor(assistant.engine, assistant.tokenizer, assistant.dialect, settings, owns_engine=False)
-        chosen = replace(settings, model=settings.instruct_model, family="auto") if own else settings
+        chosen = replace(settings, model=own, family="auto") if own else settings
         opened = self.open(chosen, report, assistant.info if assistant else None)
         return Instructor(opened.engine, opened.tokenizer, opened.dialect, settings)
 

@@ -142,6 +142,11 @@ class Settings:
         ),
     )
 
+    @property
+    def own_instruct_model(self) -> str:
+        """The actions' own model; "" where the one that completes does both."""
+        return "" if self.instruct_model == self.model else self.instruct_model
+
     def enabled_for(self, uri: str, language_id: str) -> str | None:
         """None when a document may be completed, else the reason why not."""
         if "*" not in self.enabled_languages and language_id not in self.enabled_languages:

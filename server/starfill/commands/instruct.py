@@ -56,6 +56,7 @@ def instruct(
 
     Prints the text, or what the code becomes.
     """
+    from starfill.assist.instruct.check import applied
     from starfill.assist.instruct.outcome import Request
     from starfill.headless import locate_lines, patch, write
 
@@ -68,7 +69,7 @@ def instruct(
     request = Request(document, selection, action, problem)
     with instructing(settings) as instructor, _streaming() as on_text:
         outcome = asyncio.run(instructor.instruct(request, on_text))
-    after = _after(outcome)
+    after = applied(document, outcome.edits).text
     if apply:
         if outcome.warning and not force:
             raise RequestError(f"the result {outcome.warning}, so {path} is left as it is: look at it with --diff")
@@ -131,13 +132,6 @@ def _check(action: Action, problem: str, diff: bool, apply: bool, force: bool) -
         raise SettingsError("--force goes with --apply")
     if (diff or apply) and action.placement in (Placement.SHOW, Placement.TESTS):
         raise SettingsError(f"{action.name} changes no file: leave out --{'diff' if diff else 'apply'}")
-
-
-def _after(outcome: Outcome) -> str:
-    document = outcome.request.document
-    for edit in reversed(outcome.edits):
-        document = document.replaced(edit.start, edit.end, edit.text)
-    return document.text
 
 
 @contextmanager

@@ -50,11 +50,10 @@ class Instructor:
         """owns_engine: the engine is closed with it; False where it completes too."""
         self._engine, self._tokenizer, self._dialect = engine, tokenizer, dialect
         self._owns_engine = owns_engine
-        self._turns: dict[
-            str, asyncio.Future[str]
-        ] = {}  # of running requests; done, with a sentence, once it is to end
-        # Encoding, parsing and comparing take up to a second where much is selected.
+        # Of running requests, by document; done, with a sentence, once one is to end.
+        self._turns: dict[str, asyncio.Future[str]] = {}
         self._looked: tuple[Document, Span, int] | None = None  # the last quick look: of one list of actions
+        # Encoding, parsing and comparing take up to a second where much is selected.
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="instruct")
         self.configure(settings)
 

@@ -18,7 +18,10 @@ class History:
         self._steps: dict[str, deque[Step]] = {}
 
     def changed(self, before: Document, changes: Sequence[Change]) -> None:
-        self._steps.setdefault(before.uri, deque(maxlen=KEPT)).append((before, changes))
+        steps = self._steps.setdefault(before.uri, deque(maxlen=KEPT))
+        if any(where is None for where, _ in changes):
+            steps.clear()  # versions share what is equal in them only where a change says what has changed
+        steps.append((before, changes))
 
     def closed(self, uri: str) -> None:
         self._steps.pop(uri, None)

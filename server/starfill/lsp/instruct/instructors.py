@@ -41,7 +41,7 @@ class Instructors:
     @property
     def why_not(self) -> str | None:
         """Why actions can't be had now; None also while their own model is still to be loaded."""
-        return None if _own(self._settings) or self._loader.assistant is not None else self._status.why_not
+        return None if self._settings.own_instruct_model or self._loader.assistant is not None else self._status.why_not
 
     def use(self, settings: Settings) -> None:
         """Configure or drop what is loaded; a load that is under way notices by itself."""
@@ -52,7 +52,7 @@ class Instructors:
                 return
             self._task = None
             in_daemon_thread(loaded.close)
-        if not _own(settings):
+        if not settings.own_instruct_model:
             self._begin()  # costs no memory, and the first list of actions comes as quickly as the others
 
     async def get(self) -> Instructor:
@@ -65,7 +65,7 @@ class Instructors:
             return reason
         if (loaded := self.loaded) is not None:
             return loaded.refusal(document, selection, action)
-        if not _own(self._settings):
+        if not self._settings.own_instruct_model:
             self._begin()
         return None
 
@@ -88,14 +88,16 @@ class Instructors:
                 raise StarfillError(reason)
             settings, beside = self._settings, self._loader.assistant
             instructor = await self._of(settings, beside)
-            if _model(settings) == _model(self._settings) and (_own(settings) or beside is self._loader.assistant):
+            if _model(settings) == _model(self._settings) and (
+                settings.own_instruct_model or beside is self._loader.assistant
+            ):
                 if settings != self._settings:
                     instructor.configure(self._settings)
                 return instructor
             in_daemon_thread(instructor.close)
 
     async def _of(self, settings: Settings, beside: Assistant | None) -> Instructor:
-        name = _own(settings)
+        name = settings.own_instruct_model
         return await shown_work(
             self._client,
             f"Starfill: loading {name}" if name else None,  # else nothing is read from disk
@@ -104,12 +106,7 @@ class Instructors:
         )
 
 
-def _own(settings: Settings) -> str:
-    """The actions' own model; "" where the one that completes does both."""
-    return "" if settings.instruct_model == settings.model else settings.instruct_model
-
-
 def _model(settings: Settings) -> tuple[str, ...]:
     """What tells whether another instructor is needed."""
-    own = _own(settings)
+    own = settings.own_instruct_model
     return (own, settings.device) if own else ("", settings.model, settings.device, settings.family)
