@@ -38,11 +38,6 @@ class Placement(Enum):
     SHOW = "show"
     TESTS = "tests"
 
-    @property
-    def is_code(self) -> bool:
-        """Whether the answer is code, to be taken out of fences and chatter."""
-        return self is not Placement.SHOW
-
 
 @dataclass(frozen=True, slots=True)
 class Action:
