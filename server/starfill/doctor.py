@@ -61,7 +61,10 @@ def _model_checks(assistant: Assistant, settings: Settings) -> Iterator[Check]:
     info = assistant.info
     yield Check("model", True, f"{info.name} ({info.architecture}), {info.weight_bytes / 1e6:.0f} MB of weights")
     yield Check("device", True, info.device)
-    yield Check("kernel", True, info.kernel)
+    from starfill.engine.native import why_not
+
+    reason = why_not()
+    yield Check("kernel", True, info.kernel + (f" (the faster ones of Starfill: {reason})" if reason else ""))
     dialect = assistant.dialect
     yield Check("family", True, dialect.family.name)
     if dialect.fim is None:

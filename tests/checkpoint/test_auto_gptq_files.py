@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from starfill.checkpoint.config import read_config
 from starfill.checkpoint.weights import Weights
 from starfill.engine.kv_cache import KVCache
-from starfill.engine.linear import cpu
+from starfill.engine.linear import native
 from starfill.engine.linear.reference import Packed, dequantize
 from starfill.engine.loader import load_model
 
@@ -51,7 +51,7 @@ def test_our_kernel_answers_as_auto_gptq_does(folder: Path) -> None:
     for name in (f"transformer.h.{i}.{part}" for i in (0, 1) for part in LINEARS):
         layer = packed(folder, name)
         theirs = expected[f"output.{name}"].float()
-        ours = cpu.pack(layer)(expected[f"input.{layer.in_features}"]).float()
+        ours = native.pack(layer)(expected[f"input.{layer.in_features}"]).float()
         assert (ours - theirs).norm() / theirs.norm() < 0.006, name
 
 

@@ -116,8 +116,8 @@ def test_repacked_weights_are_kept_and_used(folder: Path, tmp_path: Path, monkey
     def unwanted(*_: object) -> None:
         raise AssertionError("repacked again")
 
-    monkeypatch.setattr("starfill.engine.linear.cpu.pack", unwanted)
-    monkeypatch.setattr("starfill.engine.linear.cpu.quantize_head", unwanted)
+    monkeypatch.setattr("starfill.engine.linear.native.pack", unwanted)
+    monkeypatch.setattr("starfill.engine.linear.native.pack_head", unwanted)
     assert torch.equal(logits(folder, cache), expected)
 
 
@@ -147,7 +147,7 @@ def test_the_cache_is_bounded_and_clearable(make_checkpoint: MakeCheckpoint, tmp
     cache.limit = cache.entries()[0].nbytes
     logits(folders[1], cache)
     (entry,) = cache.entries()  # the older one had to go
-    assert entry.path == cache.reader(cache.key([only_file(folders[1])]))
+    assert entry.path == cache.reader(cache.key([only_file(folders[1])], "native-int16"))
     assert cache.clear() == entry.nbytes
     assert cache.entries() == []
 

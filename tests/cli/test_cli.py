@@ -105,7 +105,7 @@ def test_a_bad_option_is_one_sentence(file: Path, options: list[str], words: lis
 def test_doctor_says_that_all_is_well() -> None:
     result = run("doctor")
     assert result.exit_code == 0, result.output
-    for word in ("Python", "torch", "int4pack-bf16", "<fim_middle>", "fill-in-the-middle", "KiB", "documents that fit"):
+    for word in ("Python", "torch", "native-int16", "<fim_middle>", "fill-in-the-middle", "KiB", "documents that fit"):
         assert word in result.stdout, word
     assert "FAIL" not in result.stdout
 
@@ -127,7 +127,7 @@ def test_inspect(make_checkpoint: MakeCheckpoint) -> None:
     folder = make_checkpoint(Layout(4, 32, desc_act=True))
     result = run("models", "inspect", folder)
     assert result.exit_code == 0
-    for word in ("gpt_bigcode", "GPTQ 4-bit, group_size 32, desc_act", "2 layers of width 64", "int4pack-bf16"):
+    for word in ("gpt_bigcode", "GPTQ 4-bit, group_size 32, desc_act", "2 layers of width 64", "native-int16"):
         assert word in result.stdout
     facts = json.loads(run("models", "inspect", "--json", folder).stdout)
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))

@@ -57,7 +57,7 @@ def test_quantized_logits_equal_those_of_the_dequantized_model(tmp_path: Path, l
     ids = some_ids(200)
     expected = their_logits(dequantized(tmp_path, GEMMA, layout), ids)
     loaded = load_model(read_config(tmp_path), torch.device("cpu"))
-    assert loaded.info.kernel == "int4pack-bf16 through transformers"
+    assert loaded.info.kernel == "native-int16 through transformers"
     ours = logits(loaded.model, ids)
     assert (ours - expected).norm() / expected.norm() < 0.05
 

@@ -102,7 +102,7 @@ from pathlib import Path
 import torch
 from starfill.checkpoint.config import read_config
 from starfill.engine.loader import load_model
-from starfill.engine.linear import cpu
+from starfill.engine.linear import native
 def resident():
     return int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) * 1024
 config = read_config(Path(sys.argv[1]))

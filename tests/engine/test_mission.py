@@ -125,7 +125,7 @@ def test_it_loads_and_runs(published: Published, tmp_path: Path) -> None:
     layout = small.layout
     assert (settings.bits, settings.group_size, settings.desc_act) == (layout.bits, layout.group_size, layout.desc_act)
     loaded = load_model(config, torch.device("cpu"))
-    assert loaded.info.kernel == "int4pack-bf16"
+    assert loaded.info.kernel == "native-int16"
     ids = torch.arange(3, 200)
     cold = logits(loaded.model, ids)
     assert torch.isfinite(cold).all()

@@ -3,14 +3,49 @@
 Keys are taken in blocks of 128 at fixed positions, and each block is one matrix product; the blocks' results are added
 up in order. So position 700 gets the same bits whether it was prefilled with 500 others or decoded alone, which
 `scaled_dot_product_attention` doesn't give (its blocking follows the shapes). Here it costs no time: see
-benchmarks/LOG.md.
+benchmarks/LOG.md. Our own kernel does the same in one pass; `attention` is for where that can't run.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from functools import cached_property
+
 import torch
 
 from starfill.engine.kv_cache import BLOCK
+from starfill.engine.native import native
+
+NATIVE_LANES, NATIVE_DIM = 16, 1024  # head_dim must be a multiple of the one and at most the other
+
+
+@dataclass(frozen=True)
+class Sight:
+    """Where the rows of a pass may look: `tokens` rows at positions start.., each back to the sequence's beginning.
+
+    window: how many positions back at most, its own among them; None for all. device: of what is computed.
+    """
+
+    start: int
+    tokens: int
+    window: int | None
+    device: torch.device
+
+    @cached_property
+    def mask(self) -> torch.Tensor:
+        return causal_mask(self.start, self.tokens, self.device, self.window)
+
+    def to(self, device: torch.device) -> Sight:
+        return replace(self, device=device)
+
+    def attend(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
+        """q [T, kv_heads * group, D], k and v [kv_heads, keys, D] in whole blocks -> [T, kv_heads * group * D]."""
+        dim = q.shape[2]
+        if q.device.type == "cpu" and q.dtype == torch.float32 and dim % NATIVE_LANES == 0 and dim <= NATIVE_DIM:
+            kernels = native()
+            if kernels is not None:
+                return kernels.attention(q, k, v, self.start, scale, self.window)
+        return attention(q, k, v, self.mask, scale)
 
 
 def causal_mask(start: int, tokens: int, device: torch.device, window: int | None = None) -> torch.Tensor:

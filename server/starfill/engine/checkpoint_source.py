@@ -10,12 +10,11 @@ import torch
 
 from starfill.checkpoint.config import CheckpointConfig, Quantization
 from starfill.checkpoint.weights import FLOATS, Weights
-from starfill.engine.linear import cpu
 from starfill.engine.linear.dense import DenseLinear, unpack
 from starfill.engine.linear.packed_cache import PackedCache
 from starfill.engine.linear.reference import Packed
 from starfill.engine.linear.repack import Repacking
-from starfill.engine.linear.select import Kernel, Linear, Shape, select
+from starfill.engine.linear.select import Kernel, Linear, Shape, head_kernel, select
 from starfill.engine.models.decoder import Config
 from starfill.errors import CheckpointError
 
@@ -48,7 +47,7 @@ class CheckpointSource:
         linears = architecture.linears()
         self._total = len(linears) + 1
         self.kernel = self._select(next(iter(linears.values()))[0])
-        self._repacking = Repacking(cache if self.kernel.packs else None, weights.files)
+        self._repacking = Repacking(cache if self.kernel.packer else None, weights.files, self.kernel.name)
 
     @property
     def nbytes(self) -> int:
@@ -74,21 +73,23 @@ class CheckpointSource:
         q = self._quantization
         if q is None:
             return self._dense(self._weights.get(f"{name}.weight", (out_features, in_features)), added)
-        if not self._select(in_features).packs:
+        packer = self._select(in_features).packer
+        if packer is None:
             packed = self._packed(name, in_features, out_features, added, q)
             return self._counted(unpack(packed, self._dtype, self.device))
         return self._counted(
             self._repacking.linear(
-                name, out_features, lambda: cpu.pack(self._packed(name, in_features, out_features, added, q))
+                name, out_features, lambda: packer.pack(self._packed(name, in_features, out_features, added, q)), packer
             )
         )
 
     def head(self, name: str, tied: str | None, shape: tuple[int, ...]) -> Linear:
         self._step()
         weight = self._weights.get(name if name in self._weights or tied is None else tied, shape)
-        if self.device.type != "cpu" or not self.kernel.packs or cpu.kernel_group(shape[1], 1) is None:
+        packer = head_kernel(self.device.type, shape[1]).packer if self.kernel.packer else None
+        if packer is None:
             return self._dense(weight, None)
-        return self._counted(self._repacking.linear(name, shape[0], lambda: cpu.quantize_head(weight)))
+        return self._counted(self._repacking.linear(name, shape[0], lambda: packer.pack_head(weight), packer))
 
     def publish(self) -> None:
         """All parameters were read: let the repacked linears appear in the cache."""

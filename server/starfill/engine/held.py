@@ -17,9 +17,10 @@ from starfill.checkpoint.config import CheckpointConfig
 from starfill.checkpoint.safetensors_file import Tensor
 from starfill.checkpoint.weights import Weights
 from starfill.engine.generate import CHUNK
-from starfill.engine.linear.cpu import kernel_group
-from starfill.engine.linear.select import Shape, select
-from starfill.engine.memory import Demand, dense_bytes, int4_bytes
+from starfill.engine.linear import native
+from starfill.engine.linear.int4pack import kernel_group
+from starfill.engine.linear.select import Shape, head_kernel, select
+from starfill.engine.memory import Demand, dense_bytes, int4_bytes, native_bytes
 from starfill.engine.models.decoder import Config
 
 LAYER = re.compile(r"\.(\d+)\.")  # the first number in a tensor's name
@@ -88,19 +89,29 @@ def demand(architecture: Config, weights: int, device: torch.device) -> Demand:
 def _linear(config: CheckpointConfig, in_features: int, out_features: int, bias: bool, device: str) -> int:
     q = config.quantization
     groups = q.groups(in_features) if q else 1
-    if q is not None and select(Shape(device, q.bits, in_features, groups)).packs:
-        group = kernel_group(in_features, groups)
-        assert group is not None
-        return int4_bytes(in_features, out_features, q.bits, group, q.desc_act and groups > 1, bias)
+    if q is not None:
+        ordered = q.desc_act and groups > 1
+        packer = select(Shape(device, q.bits, in_features, groups)).packer
+        if packer is native:
+            return native_bytes(in_features, out_features, q.bits, groups, not q.sym, ordered, bias)
+        if packer is not None:
+            group = kernel_group(in_features, groups)
+            assert group is not None
+            return int4_bytes(in_features, out_features, q.bits, group, ordered, bias)
     return dense_bytes(in_features, out_features, _itemsize(device), bias)
 
 
 def _head(config: CheckpointConfig, tensor: Tensor, first_in: int, device: str) -> int:
     vocabulary, hidden = tensor.shape
     q = config.quantization
-    packs = q is not None and select(Shape(device, q.bits, first_in, q.groups(first_in))).packs
-    group = 128 if hidden % 128 == 0 else kernel_group(hidden, 1)
-    if packs and group is not None:
+    packs = q is not None and select(Shape(device, q.bits, first_in, q.groups(first_in))).packer is not None
+    packer = head_kernel(device, hidden).packer if packs else None
+    groups = hidden // 128 if hidden % 128 == 0 else 1
+    if packer is native:
+        return native_bytes(hidden, vocabulary, 8, groups, zeros=False, ordered=False, bias=False)
+    if packer is not None:
+        group = kernel_group(hidden, groups)
+        assert group is not None
         return int4_bytes(hidden, vocabulary, 8, group, ordered=False, bias=False)
     return dense_bytes(hidden, vocabulary, _itemsize(device), bias=False)
 

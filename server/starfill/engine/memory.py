@@ -10,13 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 ROWS = 16  # the int4 operator's output features come in multiples of this
+TILE = 32  # our kernels' too
+LAYOUT = 28  # the shape of such a layer, beside its numbers
 PROCESS = 300 * 2**20  # Python, torch and the tokenizer
-REPACKED = 256  # output features that are converted at a time, see linear/cpu.py
+REPACKED = 256  # output features that are converted at a time, see the packing in linear/
 SHORTEST = 256  # tokens of context below which completing makes little sense
 
 
 def int4_bytes(in_features: int, out_features: int, bits: int, group: int, ordered: bool, bias: bool) -> int:
-    """A linear layer as `linear/cpu.py` holds it.
+    """A linear layer as `linear/int4pack.py` holds it.
 
     group: the operator's group size. ordered: whether input rows are put into the groups' order (desc_act).
     """
@@ -24,6 +26,15 @@ def int4_bytes(in_features: int, out_features: int, bits: int, group: int, order
     parts = 2 if bits == 8 else 1
     codes, scales = rows * in_features // 2, in_features // group * rows * 4  # a scale and an offset in bf16
     return parts * (codes + scales) + (8 * in_features if ordered else 0) + (2 * out_features if bias else 0)
+
+
+def native_bytes(
+    in_features: int, out_features: int, bits: int, groups: int, zeros: bool, ordered: bool, bias: bool
+) -> int:
+    """A linear layer as `linear/native.py` holds it. zeros: whether a zero point is kept with each scale."""
+    columns = -(-out_features // TILE) * TILE
+    codes, scales = columns * in_features * max(bits, 4) // 8, groups * columns * (4 if zeros else 2)
+    return codes + scales + LAYOUT + (4 * in_features if ordered else 0) + (4 * out_features if bias else 0)
 
 
 def dense_bytes(in_features: int, out_features: int, itemsize: int, bias: bool) -> int:

@@ -1,8 +1,8 @@
 """Repacked weights on disk, so that only the first start of a checkpoint pays for repacking.
 
-One folder per checkpoint, named after a digest of its weight files' contents and the packing's version; one safetensors
-file per linear layer in it. The folders are bounded in bytes, least recently used first out. A folder appears under its
-name only when it is complete.
+One folder per checkpoint and kernel, named after a digest of the weight files' contents and the packing's version; one
+safetensors file per linear layer in it. The folders are bounded in bytes, least recently used first out. A folder
+appears under its name only when it is complete.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-PACKING = "int4pack-2"  # to be changed whenever `cpu.py` packs differently
+PACKING = 3  # to be changed whenever a kernel packs differently
 LIMIT = 64 << 30  # bytes
 DIGESTS = "digests.json"
 ENTRY = re.compile(r"[0-9a-f]{32}")
@@ -42,17 +42,16 @@ class PackedCache:
         self.folder = folder
         self.limit = limit
 
-    def key(self, files: Iterable[Path]) -> str:
-        """A digest of the files' contents, remembered by path, size and time of change (reading 9 GB takes 10 s)."""
+    def key(self, files: Iterable[Path], kernel: str) -> str:
+        """A digest of the kernel's name and the files' contents, remembered by `stamp`."""
         known = self._digests()
-        whole = hashlib.sha256(PACKING.encode())
+        whole = hashlib.sha256(f"{kernel} {PACKING}".encode())
         for file in files:
-            stat = file.stat()
-            stamp = f"{file.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
-            if stamp not in known:
-                known[stamp] = _digest(file)
+            seen = stamp(file)
+            if seen not in known:
+                known[seen] = _digest(file)
                 self._write_digests(known)
-            whole.update(known[stamp].encode())
+            whole.update(known[seen].encode())
         return whole.hexdigest()[:32]
 
     def reader(self, key: str) -> Path | None:
@@ -121,6 +120,12 @@ class PackedCache:
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / DIGESTS).write_text(json.dumps(known), encoding="utf-8")
+
+
+def stamp(file: Path) -> str:
+    """What changes with the contents of a file: reading 9 GB to know for sure takes 10 s."""
+    stat = file.stat()
+    return f"{file.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
 
 
 def _digest(file: Path) -> str:

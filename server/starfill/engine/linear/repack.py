@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from starfill.engine.linear import heap, packed_cache
-from starfill.engine.linear.cpu import Int4Linear
 from starfill.engine.linear.packed_cache import PackedCache
+from starfill.engine.linear.select import PackedLinear, Packer
 
 
 class Repacking:
-    def __init__(self, cache: PackedCache | None, files: Iterable[Path]) -> None:
-        """cache None: keep them in memory only. files: the checkpoint's weight files."""
+    def __init__(self, cache: PackedCache | None, files: Iterable[Path], kernel: str) -> None:
+        """cache None: keep them in memory only. files: the checkpoint's weight files. kernel: its name."""
         self._cache = cache
         self._reading: Path | None = None
         self._writing: Path | None = None
         if cache is not None:
-            self._key = cache.key(files)
+            self._key = cache.key(files, kernel)
             self._reading = cache.reader(self._key)
             self._writing = None if self._reading else cache.writer()
 
@@ -26,11 +26,11 @@ class Repacking:
     def doing(self) -> str:
         return "mapping" if self._reading is not None else "repacking"
 
-    def linear(self, name: str, out_features: int, make: Callable[[], Int4Linear]) -> Int4Linear:
+    def linear(self, name: str, out_features: int, make: Callable[[], PackedLinear], packer: Packer) -> PackedLinear:
         if self._reading is not None:
             tensors = packed_cache.load(self._reading, name)
             if tensors is not None:
-                return Int4Linear.from_tensors(tensors, out_features)
+                return packer.restore(tensors, out_features)
         linear = make()
         heap.release()
         if self._writing is None:
@@ -41,7 +41,7 @@ class Repacking:
             self.discard()
             return linear
         tensors = packed_cache.load(self._writing, name)
-        return linear if tensors is None else Int4Linear.from_tensors(tensors, out_features)
+        return linear if tensors is None else packer.restore(tensors, out_features)
 
     def publish(self) -> None:
         """All linears were made: let them appear in the cache."""

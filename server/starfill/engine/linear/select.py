@@ -8,7 +8,9 @@ from typing import Protocol
 
 import torch
 
-from starfill.engine.linear.cpu import kernel_group
+from starfill.engine.linear import int4pack, native
+from starfill.engine.linear.reference import Packed
+from starfill.engine.native import native as native_kernels
 
 
 class Linear(Protocol):
@@ -16,6 +18,20 @@ class Linear(Protocol):
 
     @property
     def nbytes(self) -> int: ...
+
+
+class PackedLinear(Linear, Protocol):
+    def tensors(self) -> dict[str, torch.Tensor]: ...
+
+
+class Packer(Protocol):
+    """A module that keeps weights packed in a form of its own."""
+
+    def pack(self, layer: Packed) -> PackedLinear: ...
+
+    def pack_head(self, weight: torch.Tensor) -> PackedLinear: ...
+
+    def restore(self, tensors: dict[str, torch.Tensor], out_features: int) -> PackedLinear: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +49,38 @@ class Kernel:
     name: str
     supports: Callable[[Shape], bool]
     reason: str
-    packs: bool  # keeps weights packed, in a form of its own
+    packer: Packer | None = None  # None: weights in full
+
+
+def _on_cpu(shape: Shape) -> bool:
+    return shape.device == "cpu" and shape.bits in (3, 4, 8)
 
 
 KERNELS = (
     Kernel(
+        "native-int16",
+        lambda s: _on_cpu(s) and native_kernels() is not None and native.block_of(s.in_features, s.groups) is not None,
+        "our own, int16 activations",
+        native,
+    ),
+    Kernel(
         "int4pack-bf16",
-        lambda s: s.device == "cpu" and s.bits in (3, 4, 8) and kernel_group(s.in_features, s.groups) is not None,
-        "torch's native int4 product, bf16 activations",
-        packs=True,
+        lambda s: _on_cpu(s) and int4pack.kernel_group(s.in_features, s.groups) is not None,
+        "torch's int4 product, bf16 activations",
+        int4pack,
     ),
     Kernel(
         "dense",
         lambda s: True,
         "weights in full: unquantized, or a layout that no packed kernel takes",
-        packs=False,
     ),
 )
 
 
 def select(shape: Shape) -> Kernel:
     return next(kernel for kernel in KERNELS if kernel.supports(shape))
+
+
+def head_kernel(device: str, in_features: int) -> Kernel:
+    """What runs an output head rounded to 8 bits, beside packed linears."""
+    return select(Shape(device, 8, in_features, in_features // 128 if in_features % 128 == 0 else 1))

@@ -8,21 +8,25 @@ from functools import cached_property, partial
 import torch
 from torch.nn import functional as F
 
+from starfill.engine.native import Activation as Kind
+from starfill.engine.native import native
 from starfill.errors import CheckpointError
 
 Activation = Callable[[torch.Tensor], torch.Tensor]
 
 
-class Tabled:
-    """A function of bfloat16 numbers on the CPU as a table of all 65,536 of them; other dtypes and devices pay for it.
+class Steady:
+    """A function whose result for a number doesn't depend on the numbers around it.
 
     torch computes most of a tensor with vectors and the remainders one by one, and where those lie follows from the
     tensor's size and the number of threads. For gelu the two differ in the last bit of a few numbers, so that a warm
-    answer could differ from the cold one. The table is also faster than gelu's tanh form (2.4x at 128 x 2560).
+    answer could differ from the cold one. On the CPU our own kernel computes float32; bfloat16, which torch's int4
+    product gives, is looked up in a table of all 65,536 of them. What else comes pays for torch's function.
     """
 
-    def __init__(self, function: Activation) -> None:
+    def __init__(self, function: Activation, kind: Kind) -> None:
         self._function = function
+        self._kind = kind
 
     @cached_property
     def _table(self) -> torch.Tensor:
@@ -30,20 +34,23 @@ class Tabled:
         return self._function(every)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        if x.dtype != torch.bfloat16 or x.device.type != "cpu":
-            return self._function(x)
-        return self._table.index_select(0, x.view(torch.uint16).to(torch.int32).view(-1)).view(x.shape)
+        if x.device.type == "cpu":
+            if x.dtype == torch.bfloat16:
+                return self._table.index_select(0, x.view(torch.uint16).to(torch.int32).view(-1)).view(x.shape)
+            if x.dtype == torch.float32 and (kernels := native()) is not None:
+                return kernels.activation(x, self._kind)
+        return self._function(x)
 
 
-_GELU = Tabled(F.gelu)
-_GELU_TANH = Tabled(partial(F.gelu, approximate="tanh"))
+_GELU = Steady(F.gelu, Kind.GELU)
+_GELU_TANH = Steady(partial(F.gelu, approximate="tanh"), Kind.GELU_TANH)
 ACTIVATIONS: dict[str, Activation] = {
     "gelu_pytorch_tanh": _GELU_TANH,
     "gelu_fast": _GELU_TANH,
     "gelu_new": _GELU_TANH,
     "gelu": _GELU,
     "relu": F.relu,
-    "silu": F.silu,  # the same bits for every bfloat16 number, however computed; so is relu
+    "silu": Steady(F.silu, Kind.SILU),
 }
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import torch
 
-from starfill.engine.attention import attention, causal_mask
+from starfill.engine.attention import Sight
 from starfill.engine.kv_cache import KVCache, KVShape
 from starfill.engine.models.source import Source
 
@@ -25,11 +25,10 @@ class View:
     """One sequence's rows as attention sees them."""
 
     cache: KVCache
-    mask: torch.Tensor  # bool [T, 1, keys], True where a row must not look
+    sight: Sight
 
     def attend(self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
-        keys, values = self.cache.write(layer, k, v)
-        return attention(q, keys, values, self.mask, scale)
+        return self.sight.attend(q, *self.cache.write(layer, k, v), scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ class Rows:
     def to(self, device: torch.device) -> Rows:
         return Rows(
             self.positions.to(device),
-            tuple(View(view.cache, view.mask.to(device)) for view in self.views),
+            tuple(View(view.cache, view.sight.to(device)) for view in self.views),
             None if self.rotation is None else (self.rotation[0].to(device), self.rotation[1].to(device)),
         )
 
@@ -142,7 +141,7 @@ class Decoder(ABC):
         views = []
         for cache in caches:
             cache.reserve(tokens)
-            views.append(View(cache, causal_mask(cache.length, tokens, device, self.window)))
+            views.append(View(cache, Sight(cache.length, tokens, self.window, device)))
         if len(caches) == 1:
             positions = torch.arange(caches[0].length, caches[0].length + tokens, device=device)
         else:

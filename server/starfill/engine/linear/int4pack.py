@@ -1,4 +1,4 @@
-"""GPTQ linears on the CPU: torch's native int4 product with bfloat16 activations.
+"""GPTQ linears on the CPU where our own kernels can't run: torch's int4 product with bfloat16 activations.
 
 `_weight_int4pack_mm_for_cpu` computes, with codes 0..15 and per group g of input rows a scale and an offset in bf16,
 
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import torch
 
 from starfill.engine.linear.reference import Packed, codes
+from starfill.engine.linear.rounding import BITS, round_columns
 
 GROUPS = (256, 128, 64, 32)  # what the operator takes, best first
 COLUMNS = 256  # output features converted at a time, which bounds the working memory
@@ -70,7 +71,7 @@ class Int4Linear:
         return sum(tensor.nbytes for tensor in self.tensors().values())
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """What `from_tensors` needs, for the cache on disk."""
+        """What `restore` needs, for the cache on disk."""
         found = {f"words.{i}": part.words for i, part in enumerate(self.parts)}
         found |= {f"scale_and_offset.{i}": part.scale_and_offset for i, part in enumerate(self.parts)}
         if self.order is not None:
@@ -79,16 +80,14 @@ class Int4Linear:
             found["bias"] = self.bias
         return found
 
-    @classmethod
-    def from_tensors(cls, tensors: dict[str, torch.Tensor], out_features: int) -> Int4Linear:
-        parts = tuple(
-            Int4Weight(tensors[f"words.{i}"], tensors[f"scale_and_offset.{i}"])
-            for i in range(2)
-            if f"words.{i}" in tensors
-        )
-        in_features = parts[0].words.shape[1] * 2
-        group_size = in_features // parts[0].scale_and_offset.shape[0]
-        return cls(parts, group_size, out_features, tensors.get("order"), tensors.get("bias"))
+
+def restore(tensors: dict[str, torch.Tensor], out_features: int) -> Int4Linear:
+    parts = tuple(
+        Int4Weight(tensors[f"words.{i}"], tensors[f"scale_and_offset.{i}"]) for i in range(2) if f"words.{i}" in tensors
+    )
+    in_features = parts[0].words.shape[1] * 2
+    group_size = in_features // parts[0].scale_and_offset.shape[0]
+    return Int4Linear(parts, group_size, out_features, tensors.get("order"), tensors.get("bias"))
 
 
 def kernel_group(in_features: int, groups: int) -> int | None:
@@ -113,15 +112,11 @@ def pack(layer: Packed) -> Int4Linear:
     return Int4Linear(parts, group_size, layer.out_features, order, bias)
 
 
-def quantize_head(weight: torch.Tensor, group_size: int = 128) -> Int4Linear:
-    """An unquantized output head [N, K] rounded to 8 bits in groups, symmetric: an error of 1/254 of a group's maximum.
-
-    The head is read whole for every token, so this halves what a token costs there; benchmarks/LOG.md has the effect on
-    the answers (0.01 % of the loss).
-    """
+def pack_head(weight: torch.Tensor) -> Int4Linear:
+    """An unquantized output head [N, K], rounded to 8 bits."""
     rows = weight.shape[1]
-    group_size = kernel_group(rows, rows // group_size if rows % group_size == 0 else 1) or rows
-    parts = _by_columns(len(weight), lambda start, stop: _round_columns(weight[start:stop], group_size))
+    group_size = kernel_group(rows, rows // 128 if rows % 128 == 0 else 1) or rows
+    parts = _by_columns(len(weight), lambda start, stop: _head_columns(weight[start:stop], group_size))
     return Int4Linear(parts, group_size, len(weight), None, None)
 
 
@@ -144,12 +139,9 @@ def _room_for(part: Int4Weight, out_features: int) -> Int4Weight:
     return Int4Weight(part.words.new_empty(rows, part.words.shape[1]), part.scale_and_offset.new_empty(groups, rows, 2))
 
 
-def _round_columns(weight: torch.Tensor, group_size: int) -> tuple[Int4Weight, ...]:
-    grouped = weight.float().view(weight.shape[0], -1, group_size)  # [N, groups, rows]
-    scale = (grouped.abs().amax(-1) / 127).clamp_min(1e-12).to(torch.bfloat16).float()
-    q = (grouped / scale[..., None]).round().clamp(-128, 127).to(torch.int32).view(weight.shape) + 128
-    scale = scale.t().contiguous()
-    return _int4_parts(q, scale, torch.full_like(scale, 128), bits=8)
+def _head_columns(weight: torch.Tensor, group_size: int) -> tuple[Int4Weight, ...]:
+    q, scale = round_columns(weight, group_size)
+    return _int4_parts(q, scale, torch.full_like(scale, 128), BITS)
 
 
 def _pack_columns(layer: Packed, order: torch.Tensor | None, group_size: int) -> tuple[Int4Weight, ...]:
