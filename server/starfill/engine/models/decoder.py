@@ -6,8 +6,10 @@ how logits come from them. A block sees rows [R, hidden] and a `Rows` that knows
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -16,6 +18,8 @@ import torch
 from starfill.engine.attention import Sight
 from starfill.engine.kv_cache import KVCache, KVShape
 from starfill.engine.models.source import Source
+from starfill.engine.native import native
+from starfill.engine.native.team import Team
 
 Rotation = tuple[torch.Tensor, torch.Tensor]  # cosines and signed sines, see rotary.py
 
@@ -105,6 +109,7 @@ class Decoder(ABC):
         self.kv_shape = replace(config.kv_shape(torch.float32, source.device), devices=source.devices)
         self.stages = stages(blocks, source.devices)
         self.window = window
+        self._team = Team(torch.get_num_threads())
 
     @abstractmethod
     def embed(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
@@ -120,8 +125,9 @@ class Decoder(ABC):
 
     def __call__(self, ids: torch.Tensor, cache: KVCache, last: int) -> torch.Tensor:
         """Compute ids int64 [T] behind the cache and keep their KV; logits float32 [last, vocab] of the last ones."""
-        x = self._run(ids, (cache,))
-        logits = self.logits(x[len(ids) - last :]) if last else x[:0]
+        with self._timed(len(ids)):
+            x = self._run(ids, (cache,))
+            logits = self.logits(x[len(ids) - last :]) if last else x[:0]
         cache.advance(len(ids))
         return logits
 
@@ -131,10 +137,26 @@ class Decoder(ABC):
         On the CPU with quantized linears, row n has the same bits as `self(ids[n:n+1], caches[n], 1)`. All caches
         advance or none.
         """
-        logits = self.logits(self._run(ids, caches))
+        with self._timed(len(ids)):
+            logits = self.logits(self._run(ids, caches))
         for cache in caches:
             cache.advance(1)
         return logits
+
+    @contextmanager
+    def _timed(self, rows: int) -> Iterator[None]:
+        """A pass on as many threads as the machine has to spare."""
+        kernels = native()
+        if kernels is None:
+            yield
+            return
+        kernels.threads = self._team.threads
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            kernels.threads = self._team.size
+        self._team.learn(rows, time.perf_counter() - began)
 
     def _run(self, ids: torch.Tensor, caches: Sequence[KVCache]) -> torch.Tensor:
         tokens, device = len(ids) // len(caches), ids.device

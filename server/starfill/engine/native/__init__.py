@@ -54,11 +54,12 @@ class AttentionCall(ctypes.Structure):
 class Native:
     """The library's functions over tensors, all of them float32 and on the CPU.
 
-    isa: bits of the vectors that it uses, 512 or 256.
+    isa: bits of the vectors that it uses, 512 or 256. threads: how many compute; the results are the same.
     """
 
     def __init__(self, library: ctypes.CDLL, isa: int) -> None:
         self.isa = isa
+        self.threads = torch.get_num_threads()
         self._linear = library.starfill_linear
         self._linear.argtypes = [_pointer, _pointer, _pointer, _int, _int, _int]
         self._attention = library.starfill_attention
@@ -71,8 +72,7 @@ class Native:
         """x [T, in_features] -> [T, out_features]."""
         x = x.contiguous()
         y = torch.empty(len(x), weights.out_features)
-        threads = torch.get_num_threads()
-        if self._linear(ctypes.addressof(weights), x.data_ptr(), y.data_ptr(), len(x), threads, self.isa):
+        if self._linear(ctypes.addressof(weights), x.data_ptr(), y.data_ptr(), len(x), self.threads, self.isa):
             raise MemoryError
         return y
 
@@ -91,7 +91,7 @@ class Native:
             q.data_ptr(), keys.data_ptr(), values.data_ptr(), out.data_ptr(), keys.stride(0) // dim, scale,
             rows, heads, keys.shape[0], dim, start, window or 0,
         )  # fmt: skip
-        if self._attention(ctypes.addressof(call), torch.get_num_threads(), self.isa):
+        if self._attention(ctypes.addressof(call), self.threads, self.isa):
             raise MemoryError
         return out
 
@@ -99,7 +99,7 @@ class Native:
         """Elementwise, of any shape."""
         x = x.contiguous()
         out = torch.empty_like(x)
-        self._activation(x.data_ptr(), out.data_ptr(), x.numel(), kind, torch.get_num_threads(), self.isa)
+        self._activation(x.data_ptr(), out.data_ptr(), x.numel(), kind, self.threads, self.isa)
         return out
 
 

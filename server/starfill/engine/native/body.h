@@ -75,6 +75,19 @@ INLINE float F(sum)(vf v) {
     return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
 }
 
+/* The sums of four vectors, in four lanes. */
+INLINE __m128 F(sum4)(vf a, vf b, vf c, vf d) {
+    raw ab = WIDE(add_ps)(WIDE(unpacklo_ps)((raw)a, (raw)b), WIDE(unpackhi_ps)((raw)a, (raw)b));
+    raw cd = WIDE(add_ps)(WIDE(unpacklo_ps)((raw)c, (raw)d), WIDE(unpackhi_ps)((raw)c, (raw)d));
+    vf all = (vf)WIDE(add_ps)(WIDE(shuffle_ps)(ab, cd, 0x44), WIDE(shuffle_ps)(ab, cd, 0xee));
+#if LANES == 16
+    __m256 half = _mm256_add_ps(_mm512_castps512_ps256((raw)all), _mm512_extractf32x8_ps((raw)all, 1));
+#else
+    __m256 half = (raw)all;
+#endif
+    return _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+}
+
 INLINE float F(largest)(vf v) {
     float m = v[0];
     for (int i = 1; i < LANES; i++) m = v[i] > m ? v[i] : m;
@@ -339,7 +352,8 @@ INLINE void F(scores4)(const float *const *q, const float *k, int dim, float sca
             }
         }
         for (int r = 0; r < rows; r++)
-            for (int i = 0; i < 4; i++) s[r * KEYS + key + i] = F(sum)(acc[r][i]) * scale;
+            _mm_storeu_ps(s + r * KEYS + key,
+                          _mm_mul_ps(F(sum4)(acc[r][0], acc[r][1], acc[r][2], acc[r][3]), _mm_set1_ps(scale)));
     }
 }
 
@@ -427,56 +441,72 @@ static void F(reach)(const struct attention *a, const struct F(queries) *queries
     *from = a->window && queries->position[0] >= a->window ? (queries->position[0] - a->window + 1) / KEYS : 0;
 }
 
-/* What all threads of a call share. split: into how many parts each pass's keys are cut; 1: its thread takes them all. */
+/* What all threads of a call share. split: into how many parts the keys are cut; 1: a thread takes all of them. */
 struct F(plan) {
-    int queries, passes, units, split;
+    int queries, passes, groups, split;
     int64_t each; /* floats of a pass's results */
-    float *outs;  /* [units][split][each], or [threads][2][each] */
+    float *outs;  /* [kv_heads][passes][split][each], or [threads][GROUP + 1][each] */
     struct F(part) *parts;
 };
 
+/* Groups of passes: each block of keys is read once for a group. */
 static void F(whole)(const struct attention *a, const struct F(plan) *plan) {
-    float *sum = plan->outs + 2 * plan->each * omp_get_thread_num(), *add = sum + plan->each;
+    float *sums = plan->outs + (GROUP + 1) * plan->each * omp_get_thread_num(), *add = sums + GROUP * plan->each;
+    struct F(queries) queries[GROUP];
+    struct F(part) totals[GROUP][QUERIES], part[QUERIES];
 #pragma omp for schedule(static)
-    for (int unit = 0; unit < plan->units; unit++) {
-        int head = unit / plan->passes, first = unit % plan->passes * QUERIES, from, to;
-        struct F(part) totals[QUERIES], part[QUERIES];
-        struct F(queries) queries;
-        F(gather)(a, head, first, &queries);
-        F(reach)(a, &queries, &from, &to);
-        memset(sum, 0, sizeof(float) * plan->each);
-        for (int r = 0; r < queries.count; r++) totals[r] = (struct F(part)){-INFINITY, 0};
-        for (int b = from; b < to; b++) {
-            F(block)(a, head, &queries, b, part, add, a->dim);
-            for (int r = 0; r < queries.count; r++)
-                F(combine)(totals + r, sum + (int64_t)r * a->dim, part[r], add + (int64_t)r * a->dim, a->dim);
+    for (int group = 0; group < plan->groups * a->kv_heads; group++) {
+        int head = group / plan->groups, pass = group % plan->groups * GROUP, from[GROUP], to[GROUP];
+        int count = plan->passes - pass < GROUP ? plan->passes - pass : GROUP;
+        memset(sums, 0, sizeof(float) * plan->each * count);
+        for (int i = 0; i < count; i++) {
+            F(gather)(a, head, (pass + i) * QUERIES, queries + i);
+            F(reach)(a, queries + i, from + i, to + i);
+            for (int r = 0; r < QUERIES; r++) totals[i][r] = (struct F(part)){-INFINITY, 0};
         }
-        for (int r = 0; r < queries.count; r++) F(output)(a, head, first + r, totals[r], sum + (int64_t)r * a->dim);
+        for (int b = from[0]; b < to[count - 1]; b++)
+            for (int i = 0; i < count; i++) {
+                if (b < from[i] || b >= to[i]) continue;
+                F(block)(a, head, queries + i, b, part, add, a->dim);
+                for (int r = 0; r < queries[i].count; r++)
+                    F(combine)(totals[i] + r, sums + i * plan->each + (int64_t)r * a->dim, part[r],
+                               add + (int64_t)r * a->dim, a->dim);
+            }
+        for (int i = 0; i < count; i++)
+            for (int r = 0; r < queries[i].count; r++)
+                F(output)(a, head, (pass + i) * QUERIES + r, totals[i][r], sums + i * plan->each + (int64_t)r * a->dim);
     }
+}
+
+/* Where a pass's results for a block of keys stand. */
+INLINE int64_t F(place)(const struct F(plan) *plan, int head, int pass, int b) {
+    return ((int64_t)head * plan->passes + pass) * plan->split + b;
 }
 
 static void F(in_parts)(const struct attention *a, const struct F(plan) *plan) {
 #pragma omp for schedule(static)
-    for (int task = 0; task < plan->units * plan->split; task++) {
-        int unit = task / plan->split, b = task % plan->split, from, to;
-        struct F(part) *parts = plan->parts + (int64_t)task * QUERIES;
+    for (int task = 0; task < a->kv_heads * plan->split * plan->passes; task++) {
+        int pass = task % plan->passes, b = task / plan->passes % plan->split, head = task / plan->passes / plan->split;
+        int64_t place = F(place)(plan, head, pass, b);
+        struct F(part) *parts = plan->parts + place * QUERIES;
         struct F(queries) queries;
-        F(gather)(a, unit / plan->passes, unit % plan->passes * QUERIES, &queries);
+        int from, to;
+        F(gather)(a, head, pass * QUERIES, &queries);
         F(reach)(a, &queries, &from, &to);
-        if (b >= from && b < to) F(block)(a, unit / plan->passes, &queries, b, parts, plan->outs + task * plan->each, a->dim);
+        if (b >= from && b < to) F(block)(a, head, &queries, b, parts, plan->outs + place * plan->each, a->dim);
         else
             for (int r = 0; r < queries.count; r++) parts[r] = (struct F(part)){-INFINITY, 0};
     }
 #pragma omp for schedule(static)
     for (int query = 0; query < a->kv_heads * plan->queries; query++) {
         int head = query / plan->queries, mine = query % plan->queries, r = mine % QUERIES;
-        int64_t task = ((int64_t)head * plan->passes + mine / QUERIES) * plan->split;
+        int64_t place = F(place)(plan, head, mine / QUERIES, 0);
         struct F(part) total = {-INFINITY, 0};
         float sum[MAX_DIM];
         memset(sum, 0, sizeof(float) * a->dim);
         for (int b = 0; b < plan->split; b++)
-            F(combine)(&total, sum, plan->parts[(task + b) * QUERIES + r],
-                       plan->outs + (task + b) * plan->each + (int64_t)r * a->dim, a->dim);
+            F(combine)(&total, sum, plan->parts[(place + b) * QUERIES + r],
+                       plan->outs + (place + b) * plan->each + (int64_t)r * a->dim, a->dim);
         F(output)(a, head, mine, total, sum);
     }
 }
@@ -485,14 +515,15 @@ static int F(attention)(const struct attention *a, int threads) {
     struct F(plan) plan;
     plan.queries = a->rows * (a->heads / a->kv_heads);
     plan.passes = (plan.queries + QUERIES - 1) / QUERIES;
-    plan.units = plan.passes * a->kv_heads;
+    plan.groups = (plan.passes + GROUP - 1) / GROUP;
     plan.each = (int64_t)QUERIES * a->dim;
     int blocks = (a->start + a->rows + KEYS - 1) / KEYS;
     if ((int64_t)plan.queries * a->kv_heads * blocks * KEYS * a->dim <= LITTLE) threads = 1;
     /* Few queries leave threads idle unless each takes some of the keys; then all parts are kept, and added up after. */
-    plan.split = threads > 1 && plan.units < 2 * threads ? blocks : 1;
-    plan.outs = malloc(sizeof(float) * plan.each * (plan.split == 1 ? 2 * threads : plan.units * plan.split));
-    plan.parts = malloc(sizeof(struct F(part)) * QUERIES * plan.units * plan.split);
+    plan.split = threads > 1 && plan.groups * a->kv_heads < 2 * threads ? blocks : 1;
+    int64_t results = plan.split == 1 ? (GROUP + 1) * threads : (int64_t)a->kv_heads * plan.passes * plan.split;
+    plan.outs = malloc(sizeof(float) * plan.each * results);
+    plan.parts = malloc(sizeof(struct F(part)) * QUERIES * results);
     int ok = plan.outs && plan.parts;
     if (ok && threads == 1) {
         F(whole)(a, &plan);

@@ -58,6 +58,7 @@ enum activation { SILU, GELU_TANH, GELU };
 #define TILE 32      /* output columns that are packed together */
 #define KEYS 128     /* positions whose attention is computed at once */
 #define QUERIES 16   /* query rows that share a pass over them */
+#define GROUP 8      /* passes that a thread makes over the same keys, one after the other, before it goes on */
 #define CHUNK 128    /* rows of x that share a pass over a tile */
 #define MAX_BLOCK 128
 #define MAX_DIM 1024
