@@ -94,8 +94,8 @@ class Block:
 
     def __call__(self, x: torch.Tensor, rows: Rows) -> torch.Tensor:
         qkv = self.c_attn(self.ln_1(x)).to(x.dtype)
-        q, k, v = torch.split(qkv, [self.n_embd, self.head_dim, self.head_dim], dim=1)
-        q = q.view(len(x), -1, self.head_dim)
+        q, k, v = qkv.split_with_sizes([self.n_embd, self.head_dim, self.head_dim], dim=1)
+        q = q.view(x.shape[0], -1, self.head_dim)
         mixed = rows.attend(self.layer, q, k[None], v[None], self.head_dim**-0.5)
         x = x + self.c_proj(mixed)
         return x + self.c_out(self.activation(self.c_fc(self.ln_2(x))))

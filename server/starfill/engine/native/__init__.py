@@ -71,8 +71,9 @@ class Native:
     def linear(self, weights: LinearWeights, x: torch.Tensor) -> torch.Tensor:
         """x [T, in_features] -> [T, out_features]."""
         x = x.contiguous()
-        y = torch.empty(len(x), weights.out_features)
-        if self._linear(ctypes.addressof(weights), x.data_ptr(), y.data_ptr(), len(x), self.threads, self.isa):
+        rows = x.shape[0]  # len() of a tensor takes three times as long
+        y = torch.empty(rows, weights.out_features)
+        if self._linear(ctypes.addressof(weights), x.data_ptr(), y.data_ptr(), rows, self.threads, self.isa):
             raise MemoryError
         return y
 
