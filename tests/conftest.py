@@ -23,3 +23,17 @@ def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> MakeCheckpoint:
         return write(folder, dataclasses.replace(TINY, **changes), layout)
 
     return make
+
+
+@pytest.fixture(params=["native", "torch"])
+def each_kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The test runs twice: with our kernels, and as where they can't run."""
+    if request.param == "torch":
+        for user in (
+            "linear.select.native_kernels",
+            "attention.native",
+            "models.activation.native",
+            "models.decoder.native",
+        ):
+            monkeypatch.setattr(f"starfill.engine.{user}", lambda: None)
+    return str(request.param)

@@ -60,6 +60,7 @@ def test_quantized_logits_equal_those_of_the_dequantized_model(make_checkpoint: 
 
 
 @pytest.mark.parametrize("layout", [Layout(4, 32), Layout(8, 64, True)], ids=str)
+@pytest.mark.usefixtures("each_kernel")
 def test_the_same_bits_however_a_position_was_computed(make_checkpoint: MakeCheckpoint, layout: Layout) -> None:
     model = model_at(make_checkpoint(layout))
     check_splits(model)

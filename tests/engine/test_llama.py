@@ -65,12 +65,13 @@ def test_quantized_logits_equal_those_of_the_dequantized_model(tmp_path: Path, l
     ids = some_ids(200)
     expected = their_logits(dequantized(tmp_path, fields, layout), ids)
     ours = logits(model_at(tmp_path), ids)
-    assert (ours - expected).norm() / expected.norm() < 0.05  # bf16 activations; each linear alone: test_matrix.py
+    assert (ours - expected).norm() / expected.norm() < 0.01  # weights in fp16 there; each linear alone: test_matrix.py
 
 
 @pytest.mark.parametrize(
     "variant", ["grouped queries", "a key head for each query head", "mistral with a window", "qwen2", "yarn scaling"]
 )
+@pytest.mark.usefixtures("each_kernel")
 def test_the_same_bits_however_a_position_was_computed(tmp_path: Path, variant: str) -> None:
     write_quantized(tmp_path, LLAMA | VARIANTS[variant], Layout(4, 32, True))
     model = model_at(tmp_path)

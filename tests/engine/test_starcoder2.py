@@ -42,6 +42,7 @@ def test_quantized_logits_equal_those_of_the_dequantized_model(tmp_path: Path, l
 
 
 @pytest.mark.parametrize("variant", ["tied, biases, no window", "a window"])
+@pytest.mark.usefixtures("each_kernel")
 def test_the_same_bits_however_a_position_was_computed(tmp_path: Path, variant: str) -> None:
     write_quantized(tmp_path, STARCODER2 | VARIANTS[variant], Layout(4, 32, True))
     model = model_at(tmp_path)
