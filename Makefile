@@ -6,8 +6,9 @@ GPTQ_VENV ?= .venv-auto-gptq
 GPTQ_PYTHON ?= python3.11
 GPTQMODEL_VENV ?= .venv-gptqmodel
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+KERNELS := $(wildcard server/starfill/engine/native/*.[ch])
 
-.PHONY: demo test check bench evaluate-bundled format test-auto-gptq test-gptqmodel docs clean
+.PHONY: demo test check soak bench bench-peers evaluate-bundled format test-auto-gptq test-gptqmodel docs clean
 
 demo: $(VENV)/installed
 	@$(BIN)/python clients/demo.py
@@ -21,13 +22,22 @@ check: $(VENV)/installed
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
-bench: $(VENV)/installed
-	$(BIN)/python benchmarks/typing_latency.py
+# What a keystroke costs here, in llama.cpp's server and in transformers. BENCH: options of benchmarks/bench.py.
+bench: bench-peers
+	$(BIN)/python benchmarks/bench.py $(BENCH)
 	$(BIN)/python benchmarks/action_latency.py
+
+# llama.cpp's programs, for this processor: about ten minutes, once. Needs cmake and a C++ compiler.
+bench-peers: $(VENV)/bench-installed
+	@PYTHONPATH=benchmarks $(BIN)/python -m peers.llama_build
 
 # How good the bundled model is, into its model card. DATA: the folder with HumanEval-SingleLineInfilling.jsonl.gz.
 evaluate-bundled: $(VENV)/installed
 	@$(MAKE) -C training evaluate PYTHON=$(abspath $(BIN)/python) DATA=$(abspath $(DATA))
+
+# The memory of the server over an hour of typing. SOAK: options of tests/soak/typist.py.
+soak: $(VENV)/installed
+	$(BIN)/python tests/soak/typist.py $(SOAK)
 
 format: $(VENV)/installed
 	$(BIN)/ruff format .
@@ -45,18 +55,22 @@ test-gptqmodel: $(GPTQMODEL_VENV)/installed
 docs: $(VENV)/installed
 	@$(BIN)/python -m starfill.settings
 
-$(VENV)/installed: pyproject.toml
+$(VENV)/installed: pyproject.toml $(KERNELS)
 	@echo "Installing Starfill into $(VENV): about a minute, most of it torch"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python $(PIP_INSTALL) --editable '.[dev]'
 	@touch $@
 
-$(GPTQ_VENV)/installed: pyproject.toml
+$(VENV)/bench-installed: $(VENV)/installed
+	@$(BIN)/python $(PIP_INSTALL) --editable '.[bench]'
+	@touch $@
+
+$(GPTQ_VENV)/installed: pyproject.toml $(KERNELS)
 	@$(GPTQ_PYTHON) -m venv $(GPTQ_VENV)
 	@$(GPTQ_VENV)/bin/python $(PIP_INSTALL) --editable '.[auto-gptq,dev]'
 	@touch $@
 
-$(GPTQMODEL_VENV)/installed: pyproject.toml
+$(GPTQMODEL_VENV)/installed: pyproject.toml $(KERNELS)
 	@$(PYTHON) -m venv $(GPTQMODEL_VENV)
 	@$(GPTQMODEL_VENV)/bin/python $(PIP_INSTALL) --editable '.[gptqmodel,dev]'
 	@touch $@

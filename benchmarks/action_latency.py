@@ -21,11 +21,13 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from latency.summary import quantile
+
 sys.path.append(str(Path(__file__).parent.parent / "tests"))  # the language client that the tests use
 from lsp.asking import ask_actions, from_server, instruct
 from lsp.client import Client, position, replace
 from lsp.profiles import ANSWERS, FULL
-from typing_latency import PATIENCE, quantile
+from peers.starfill_server import PATIENCE, ready
 
 SOURCE = Path(inspect.__file__).read_text(encoding="utf-8").splitlines()  # a real file that every Python has
 ALONE, DURING, ASKED, LONG = "file:///alone.py", "file:///during.py", "file:///asked.py", "file:///long.py"
@@ -107,7 +109,7 @@ def main(model: str, keys: int) -> None:
     """Type while an action decodes, and without; list actions in a long file."""
     command = [sys.executable, "-m", "starfill", "serve", "--stdio"]
     with Client.start(command, FULL, {"model": model}, answers=ANSWERS) as client:
-        client.wait_for_state("ready", PATIENCE)
+        ready(client)
         for uri in (ALONE, DURING, ASKED):
             client.open(uri, "\n".join(TEXT))
         client.open(LONG, "\n".join((SOURCE * 4)[:10_000]))
