@@ -15,7 +15,6 @@ from pathlib import Path
 from data import Sequences, read_corpus
 from prompts import read_turns
 from samples import Mix, Recipe
-from starfill.assist.forms import ALPACA_BUNDLED
 from tokenizer import encode_text
 from tokenizer import load as load_tokenizer
 
@@ -34,7 +33,7 @@ def main() -> None:
     )
     args = parser.parse_args()
     config = json.loads(((args.model or args.build / "run" / "model") / "config.json").read_text())
-    turns = read_turns(args.instructions, ALPACA_BUNDLED.code_first) if args.instructions else []
+    turns = read_turns(args.instructions) if args.instructions else []
     mix = Mix(instructions=args.instruction_share if turns else 0.0)
     recipe = Recipe(partial(encode_text, load_tokenizer(args.build / "tokenizer")), mix)
     length = config["n_positions"]

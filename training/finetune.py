@@ -22,7 +22,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from transformers.trainer_utils import get_last_checkpoint
 
 from prompts import Turn, alpaca, read_turns
-from starfill.assist.forms import ALPACA, ALPACA_BUNDLED
 from starfill.checkpoint.config import read_config
 
 IGNORED = -100  # a label that counts nothing in transformers' loss
@@ -88,8 +87,7 @@ def open_model(folder: Path) -> Any:
 
 
 def finetune(args: argparse.Namespace) -> None:
-    bundled = read_config(args.model).model.get("starfill_family") == "starfill"
-    turns = read_turns(args.data, ALPACA_BUNDLED.code_first if bundled else ALPACA.code_first)
+    turns = read_turns(args.data)
     tokenizer = AutoTokenizer.from_pretrained(args.model, trust_remote_code=False)
     model = open_model(args.model)
     limit = getattr(model.config, "max_position_embeddings", None) or getattr(

@@ -18,22 +18,19 @@ class Turn:
     response: str
 
 
-def alpaca(instruction: str, given: str = "", code_first: bool = ALPACA.code_first) -> str:
+def alpaca(instruction: str, given: str = "") -> str:
     """The prompt of an instruction about some code, as the server sends it."""
-    return ALPACA.text.replace("{instruction}", with_code(instruction, given, code_first=code_first))
+    return ALPACA.text.replace("{instruction}", with_code(instruction, given))
 
 
-def read_turns(path: Path, code_first: bool = ALPACA.code_first) -> list[Turn]:
-    """A JSONL file of {"instruction", "input"?, "output"}; other fields are passed over.
-
-    code_first: as the server will ask the model; of the bundled one it is `ALPACA_BUNDLED`'s.
-    """
+def read_turns(path: Path) -> list[Turn]:
+    """A JSONL file of {"instruction", "input"?, "output"}; other fields are passed over."""
     turns = []
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             try:
                 entry = json.loads(line)
-                prompt = alpaca(entry["instruction"], entry.get("input") or "", code_first)
+                prompt = alpaca(entry["instruction"], entry.get("input") or "")
                 turns.append(Turn(prompt, "\n" + entry["output"]))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise SystemExit(

@@ -31,7 +31,6 @@ from muon import Muon
 from prompts import read_turns
 from rate import Rate
 from samples import Mix, Recipe
-from starfill.assist.forms import ALPACA_BUNDLED
 from tokenizer import encode_text
 from tokenizer import load as load_tokenizer
 
@@ -152,7 +151,7 @@ def train(args: argparse.Namespace) -> None:
     if device.type == "cuda":
         model.model.transformer.compile()
     documents = read_corpus(args.build / "train.jsonl")
-    turns = read_turns(args.instructions, ALPACA_BUNDLED.code_first) if args.instructions else []
+    turns = read_turns(args.instructions) if args.instructions else []
     recipe = Recipe(partial(encode_text, tokenizer), make_mix(args))
     streams = [
         batches(

@@ -15,16 +15,13 @@ from tokenizer import SPECIAL_TOKENS
 PROMPT = """Below is an instruction that describes a task. Write a response that appropriately completes the request.
 
 ### Instruction:
-Explain.
-
 ```python
 x = 1
 ```
 
+Explain.
+
 ### Response:"""
-
-
-CODE = "\n\n```python\nx = 1\n```"
 
 
 class Characters:
@@ -35,8 +32,7 @@ class Characters:
 
 
 def test_the_prompt_to_the_character() -> None:
-    assert alpaca("Explain.", "x = 1", code_first=False) == PROMPT
-    assert alpaca("Explain.", "x = 1") == PROMPT.replace(CODE, "").replace("Explain.", CODE.lstrip() + "\n\nExplain.")
+    assert alpaca("Explain.", "x = 1") == PROMPT
 
 
 @pytest.mark.parametrize("bundled", [True, False])
@@ -48,7 +44,7 @@ def test_the_server_sends_what_was_trained(given: str, bundled: bool) -> None:
     dialect = detect(Identity("gpt_bigcode", special, template, "m", declared="starfill" if bundled else None))
     tokenizer = Characters()
     sent = instruction_ids(tokenizer, dialect, "Explain.", given)  # type: ignore[arg-type]
-    trained = instruction_sample(alpaca("Explain.", given, code_first=not bundled), "\nYes.", Recipe(tokenizer.encode))
+    trained = instruction_sample(alpaca("Explain.", given), "\nYes.", Recipe(tokenizer.encode))
     assert trained.ids[: len(sent)] == list(sent)
     assert trained.weights == [0.0] * len(sent) + [2.0] * (len(trained.ids) - len(sent))
     assert trained.ids[-1] == Sentinels().eos
@@ -59,7 +55,6 @@ def test_read_turns(tmp_path: Path) -> None:
     lines = [{"instruction": "Hi", "output": "Yes."}, {"instruction": "Hi", "input": "x", "output": "y", "task": "z"}]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert read_turns(file) == [Turn(alpaca("Hi"), "\nYes."), Turn(alpaca("Hi", "x"), "\ny")]
-    assert read_turns(file, code_first=False)[1] == Turn(alpaca("Hi", "x", code_first=False), "\ny")
 
 
 @pytest.mark.parametrize(

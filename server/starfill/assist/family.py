@@ -31,7 +31,6 @@ class Instruct:
     mark: what a chat template that means this form contains; "": this form needs no chat template.
     strips: white space around the instruction is taken off. stops: texts at which an answer has ended.
     explanation_stops: further ones for what the action "explain" is answered.
-    code_first: the code stands before the instruction, so that a second instruction on the same code finds it computed.
     """
 
     text: str
@@ -41,7 +40,6 @@ class Instruct:
     strips: bool = False
     stops: tuple[str, ...] = ()
     explanation_stops: tuple[str, ...] = ()
-    code_first: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

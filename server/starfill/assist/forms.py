@@ -12,9 +12,8 @@ ALPACA = Instruct(
     "### Instruction:\n{instruction}\n\n### Response:",
     stops=("\n### Instruction:",),
 )
-# As the bundled model was trained: when the code stands first it does what it likes with it (benchmarks/LOG.md). It has
-# learned explanations from docstrings, and often goes on with what follows one in a file.
-ALPACA_BUNDLED = replace(ALPACA, code_first=False, explanation_stops=('"""', "\n```"))
+# The bundled model has learned explanations from docstrings, and often goes on with what follows one in a file.
+ALPACA_BUNDLED = replace(ALPACA, explanation_stops=('"""', "\n```"))
 
 # For models that were only pretrained: a conversation to go on with, in the manner of the Tech Assistant prompt that
 # StarCoder's card recommends, in words of our own.

@@ -84,8 +84,7 @@ def test_a_second_instruction_shares_the_code_with_the_first(family: str) -> Non
 )
 def test_a_fence_is_longer_than_those_in_the_code(given: str, fence: str) -> None:
     assert with_code("Do.", given) == f"{fence}python\n{given}\n{fence}\n\nDo."
-    assert with_code("Do.", given, code_first=False) == f"Do.\n\n{fence}python\n{given}\n{fence}"
-    assert with_code("Do.", "") == with_code("Do.", "", code_first=False) == "Do."
+    assert with_code("Do.", "") == "Do."
 
 
 def test_white_space_around_an_instruction_stays_where_the_card_keeps_it() -> None:

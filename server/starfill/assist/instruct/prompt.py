@@ -19,17 +19,14 @@ def instruction_ids(
     given: the code that it is about, which stands beside it in a fenced block. language: what the fence says it is.
     """
     form = dialect.instruct
-    asked = with_code(instruction, given, language, form.code_first)
+    asked = with_code(instruction, given, language)
     values = {"instruction": asked.strip() if form.strips else asked, "system": form.system.strip()}
     return fill(dialect.instruct_pieces, values, tokenizer, dialect.bos)
 
 
-def with_code(instruction: str, given: str, language: str = "python", code_first: bool = True) -> str:
-    """An instruction and the code that it is about."""
-    if not given:
-        return instruction
-    block = fenced(given, language)
-    return f"{block}\n\n{instruction}" if code_first else f"{instruction}\n\n{block}"
+def with_code(instruction: str, given: str, language: str = "python") -> str:
+    """An instruction behind the code that it is about, so that a second one on the same code finds it computed."""
+    return f"{fenced(given, language)}\n\n{instruction}" if given else instruction
 
 
 def fenced(code: str, language: str) -> str:
