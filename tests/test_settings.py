@@ -29,6 +29,7 @@ def test_all_settings():
         "topP": 0.9,
         "candidates": 8,
         "cacheBytes": 1_000_000,
+        "savedStateBytes": 2_000_000,
         "enabledLanguages": ["python", "lua"],
         "excludedGlobs": ["**/*.env"],
         "instruct.model": "/models/wizardcoder",
@@ -69,6 +70,8 @@ def test_null_means_the_default():
         ("candidates", 9),
         ("cacheBytes", "512 MiB"),
         ("cacheBytes", float("inf")),
+        ("savedStateBytes", -1),
+        ("savedStateBytes", True),
         ("enabledLanguages", "python"),
         ("enabledLanguages", ["python", 1]),
         ("excludedGlobs", {"**/*.env": True}),
@@ -197,7 +200,7 @@ def test_a_wrong_instruction_is_named_and_left_out(wrong, sentence):
 def test_excluded_globs(globs, uri, excluded):
     settings, _ = parse({"excludedGlobs": globs})
     reason = settings.enabled_for(uri, "python")
-    assert (reason is not None) == excluded
+    assert (reason is not None) == excluded == (not settings.keeps(uri))
     if reason:
         assert f'excludedGlobs lists "{globs[-1]}"' in reason
 

@@ -88,6 +88,7 @@ class LocalBackend:
         from starfill.engine.loader import choose_device, load_model, parse_architecture
         from starfill.engine.local import LocalEngine
         from starfill.engine.placement import devices_of
+        from starfill.engine.saved import model_key
         from starfill.engine.second import check_fits
 
         config = read_config(model_folder(settings.model))
@@ -112,7 +113,8 @@ class LocalBackend:
         loaded = in_daemon_thread(
             lambda: load_model(config, device, packed_cache(), report, identity.name, devices)
         ).result()
-        engine = LocalEngine(loaded.model, loaded.info, settings.cache_bytes, the_worker())
+        states = saved_states(), model_key(config, loaded.info)
+        engine = LocalEngine(loaded.model, loaded.info, settings.cache_bytes, the_worker(), states)
         _leave_out_of_garbage_collections()
         return Opened(engine, tokenizer, dialect, settings)
 
@@ -171,3 +173,8 @@ def packed_cache() -> PackedCache:
     from starfill.engine.linear.packed_cache import PackedCache
 
     return PackedCache(Path(platformdirs.user_cache_dir("starfill")) / "packed")
+
+
+def saved_states() -> Path:
+    """The folder of the KV states that are kept for the next start, see `engine/saved.py`."""
+    return Path(platformdirs.user_state_dir("starfill")) / "states"

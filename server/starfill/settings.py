@@ -113,6 +113,14 @@ class Settings:
         default=512 * 2**20,
         metadata=about(whole(0, 2**40), "Memory for the key/value state of open documents, in bytes."),
     )
+    saved_state_bytes: int = field(
+        default=0,
+        metadata=about(
+            whole(0, 2**40),
+            "Disk space to keep the state of recent documents for the next start, in bytes; it holds source code. "
+            "0 saves nothing.",
+        ),
+    )
     enabled_languages: tuple[str, ...] = field(
         default=("*",),
         metadata=about(Allowed("a list of language identifiers", texts), 'Languages to work in; `"*"` means all.'),
@@ -151,12 +159,23 @@ class Settings:
         """None when a document may be completed, else the reason why not."""
         if "*" not in self.enabled_languages and language_id not in self.enabled_languages:
             return f'Starfill is off for the language "{language_id}": the setting enabledLanguages does not list it'
-        parts = urlsplit(uri)
-        path = unquote(parts.path)
-        for glob in self.excluded_globs:
-            if _glob(glob).match(path):
-                return f'Starfill is off for {path}: the setting excludedGlobs lists "{glob}"'
+        glob = self._excluding(uri)
+        if glob is not None:
+            return f'Starfill is off for {_path(uri)}: the setting excludedGlobs lists "{glob}"'
         return None
+
+    def keeps(self, uri: str) -> bool:
+        """Whether a document's state may be saved."""
+        return self._excluding(uri) is None
+
+    def _excluding(self, uri: str) -> str | None:
+        """The first glob that excludes a document."""
+        path = _path(uri)
+        return next((glob for glob in self.excluded_globs if _glob(glob).match(path)), None)
+
+
+def _path(uri: str) -> str:
+    return unquote(urlsplit(uri).path)
 
 
 @lru_cache(maxsize=256)

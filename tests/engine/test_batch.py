@@ -181,7 +181,7 @@ def test_a_keystroke_goes_between(engine: LocalEngine, model: Counted) -> None:
 
     def submit_at_once(candidate: int, token: int) -> bool:
         if not keystroke:
-            keystroke.append(engine.submit(Job("keystroke", prompt(7), 2)))
+            keystroke.append(engine.submit(Job("keystroke", prompt(47)[40:], 2)))
         return False
 
     job = Job("batch", prompt(40), 20, sampling=WARM, candidates=2, priority=Priority.IDLE)

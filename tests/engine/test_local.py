@@ -84,7 +84,7 @@ def test_an_appended_token_costs_one(make_engine: MakeEngine) -> None:
     answer(engine, Job("a", ids, 4))
     assert answer(engine, Job("a", [*ids, 5], 4)).computed_tokens == 1
     assert answer(engine, Job("a", [*ids, 5], 4)).computed_tokens == 1  # the last one, for its logits
-    assert answer(engine, Job("b", ids, 4)).computed_tokens == 300
+    assert answer(engine, Job("b", prompt(300, 1), 4)).computed_tokens == 300
 
 
 def test_what_was_generated_need_not_be_computed_again(make_engine: MakeEngine) -> None:
@@ -220,7 +220,7 @@ def test_a_completion_goes_before_an_idle_prefill(make_engine: MakeEngine, loade
     engine = make_engine(model=gate)
     idle = engine.submit(Job("a", prompt(CHUNK * 4), 0, priority=Priority.IDLE))
     assert gate.arrived.acquire(timeout=30)
-    wanted = engine.submit(Job("b", prompt(10), 2))
+    wanted = engine.submit(Job("b", prompt(10, 1), 2))
     gate.open()
     assert wanted.future.result(30).generated_tokens == 2
     assert idle.future.result(30).computed_tokens == CHUNK * 4  # it went on afterwards
@@ -231,17 +231,18 @@ def test_least_recently_used_slots_are_dropped(make_engine: MakeEngine, loaded: 
     one = KVCache(loaded.model.kv_shape)
     one.reserve(128)
     engine = make_engine(cache_bytes=2 * one.nbytes)
+    jobs = {key: Job(key, prompt(100, seed), 1) for seed, key in enumerate("abc")}
     for key in ("a", "b", "a", "c"):
-        answer(engine, Job(key, prompt(100), 1))
-    assert answer(engine, Job("a", prompt(100), 1)).computed_tokens == 1
-    assert answer(engine, Job("b", prompt(100), 1)).computed_tokens == 100
+        answer(engine, jobs[key])
+    assert answer(engine, jobs["a"]).computed_tokens == 1
+    assert answer(engine, jobs["b"]).computed_tokens == 100
 
 
 def test_a_smaller_budget_holds_from_the_next_job_on(make_engine: MakeEngine) -> None:
     engine = make_engine()
     answer(engine, Job("a", prompt(100), 1))
     engine.resize(0)
-    answer(engine, Job("b", prompt(100), 1))
+    answer(engine, Job("b", prompt(100, 1), 1))
     assert answer(engine, Job("a", prompt(100), 1)).computed_tokens == 100
 
 

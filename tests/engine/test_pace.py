@@ -37,8 +37,8 @@ def test_a_slow_model_computes_less_at_once_also_for_the_next_prompt() -> None:
     model = Toy(before=lambda: compute(4 * PAUSE))
     engine = LocalEngine(model, INFO, 1 << 20)
     try:
-        for key in "ab":
-            engine.submit(Job(key, [1] * 200, 0)).future.result(30)
+        for key in (1, 2):
+            engine.submit(Job(key, [key] * 200, 0)).future.result(30)
     finally:
         engine.close()
     first, second, third, *others = model.calls

@@ -1,8 +1,6 @@
-"""Slots, KV cache, sampling and attention on their own."""
+"""KV cache, sampling and attention on their own."""
 
 from __future__ import annotations
-
-import random
 
 import pytest
 import torch
@@ -13,28 +11,8 @@ from starfill.engine.job import Sampling
 from starfill.engine.kv_cache import BLOCK, KVCache, KVShape
 from starfill.engine.models.activation import ACTIVATIONS
 from starfill.engine.sampling import nucleus, pick
-from starfill.engine.slots import Slots, common_prefix
 
 SHAPE = KVShape(2, 1, 8, torch.float32, torch.device("cpu"))
-
-
-def test_common_prefix_of_random_sequences() -> None:
-    rng = random.Random(1)
-    for _ in range(500):
-        shared = [rng.randrange(3) for _ in range(rng.randrange(20))]
-        a = shared + [rng.randrange(3) for _ in range(rng.randrange(5))]
-        b = shared + [rng.randrange(3) for _ in range(rng.randrange(5))]
-        expected = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-        assert common_prefix(a, b) == common_prefix(a, tuple(b)) == expected
-
-
-def test_a_slot_always_leaves_one_token_to_feed() -> None:
-    slots: Slots[str] = Slots(1 << 20)
-    slot = slots.take("a", [1, 2, 3], SHAPE)
-    slot.cache.reserve(3)
-    slot.cache.advance(3)
-    slot.ids.extend([1, 2, 3])
-    assert slots.take("a", [1, 2, 3], SHAPE).ids == [1, 2]
 
 
 def test_the_cache_grows_in_blocks_and_keeps_what_it_holds() -> None:

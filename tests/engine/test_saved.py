@@ -111,6 +111,7 @@ def test_a_damaged_file_is_removed(tmp_path_factory: pytest.TempPathFactory, dat
     else:
         del content[at:]
     file.write_bytes(content)
+    os.utime(file, (NOW, NOW))
     slot = states(root).load(IDS, 0, SHAPE)
     if slot is not None:
         assert slot.ids == IDS

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.toy import CONTEXT, INFO, VOCAB, Gate, Toy, is_whole
+from engine.toy import CONTEXT, INFO, VOCAB, Gate, Toy, eager, is_whole
 from starfill.engine.generate import CHUNK, Pace, Progress, run
 from starfill.engine.job import Finish, Job, Priority, Result, Sampling, Ticket
 from starfill.engine.kv_cache import KVCache
@@ -35,7 +35,12 @@ def worker() -> Iterator[Worker]:
 
 @pytest.fixture
 def serve(worker: Worker) -> Serve:
-    return lambda model: LocalEngine(model, INFO, BUDGET, worker)
+    def serve(model: Toy) -> LocalEngine:
+        engine = LocalEngine(model, INFO, BUDGET, worker)
+        engine._served.pace.learned = eager()
+        return engine
+
+    return serve
 
 
 def prompt(length: int, seed: int = 0) -> list[int]:
@@ -113,7 +118,9 @@ def test_a_completion_goes_between_and_the_action_goes_on(
     first = order.index("completion")
     assert order[first : first + 3] == ["completion"] * 3
     assert first <= written + 1  # the pass that was running brought a token, no second pass came between
-    between = [20, 1, 1]
+    undisturbed = Toy(2 if same else 1)
+    answer(serve(undisturbed), COMPLETION)
+    between = undisturbed.calls
     if same:
         assert large.calls == [*uninterrupted.calls[:passes], *between, *uninterrupted.calls[passes:]]
     else:
@@ -127,8 +134,8 @@ def test_the_budget_is_one_for_all_models(serve: Serve, worker: Worker) -> None:
     small, large = serve(Toy(1)), serve(Toy(2))
     large.resize(2 * one.nbytes)
     job = Job("a", prompt(100), 1)
-    for engine, key in ((small, "a"), (large, "a"), (small, "a"), (large, "b")):
-        answer(engine, replace(job, key=key))
+    for engine, each in ((small, job), (large, job), (small, job), (large, Job("b", prompt(100, 1), 1))):
+        answer(engine, each)
     assert worker._slots.nbytes == 2 * one.nbytes
     assert answer(small, job).computed_tokens == 1
     assert answer(large, job).computed_tokens == 100
@@ -255,7 +262,7 @@ def test_random_lives(lives: list[tuple[str, int, object]]) -> None:
     gate, worker = Gate(), Worker()
 
     def before() -> None:
-        assert all(map(is_whole, worker._slots._slots.values()))  # a failure here becomes the job's
+        assert all(map(is_whole, worker._slots))  # a failure here becomes the job's
         gate()
 
     models = [Toy(1, before=before), Toy(2, before=before)]
@@ -287,8 +294,8 @@ def test_random_lives(lives: list[tuple[str, int, object]]) -> None:
         assert written == expected[: len(written)]
         assert finish is not Finish.LENGTH or written == expected
         assert finish is not Finish.LENGTH or result.prompt_tokens == result.cached_tokens + result.computed_tokens
-    assert all(map(is_whole, worker._slots._slots.values()))
-    assert not closing or all(key[0] is not served[1]._served for key in worker._slots._slots)
+    assert all(map(is_whole, worker._slots))
+    assert not closing or not worker._slots.latest(served[1]._served)
     assert len(models[0].threads | models[1].threads) <= 1
     worker.close()
     assert worker._slots.nbytes == 0

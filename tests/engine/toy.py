@@ -15,6 +15,7 @@ import torch
 from starfill.engine.job import ModelInfo
 from starfill.engine.kv_cache import KVCache, KVShape
 from starfill.engine.slots import Slot
+from starfill.engine.speculate import ROWS, Chances, Costs, Learned
 
 VOCAB = 12
 CONTEXT = 400
@@ -57,6 +58,27 @@ class Toy:
         return logits
 
 
+class Flat(Costs):
+    """More rows cost nothing more, whatever is measured."""
+
+    reach = ROWS[-1]
+
+    def of(self, rows: int) -> float:
+        return 1.0
+
+
+class Steady(Chances):
+    """Learns nothing: what is proposed depends on the job alone."""
+
+    def learn(self, agreeing: int, right: bool) -> None:
+        pass
+
+
+def eager() -> Learned:
+    """Whatever may be right is proposed, the same in each run."""
+    return Learned(Flat(), Steady(), Steady())
+
+
 class Gate:
     """Each pass of a model waits here for a permit, so that a test decides what runs when."""
 
@@ -84,7 +106,7 @@ class Gate:
 
 def read_ids(cache: KVCache) -> list[int]:
     """What the model has read into a KV state."""
-    return cache._storage[0][0, 0, : cache.length, 0].int().tolist()
+    return cache.layers()[0][0, 0, :, 0].int().tolist()
 
 
 def is_whole(slot: Slot) -> bool:

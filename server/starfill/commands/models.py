@@ -53,6 +53,23 @@ def cache(clear: bool) -> None:
     click.echo(f"{total / 1e6:>10.1f} MB  in {packed.folder}, bounded at {packed.limit / 1e9:.0f} GB")
 
 
+@models.command()
+@click.option("--clear", is_flag=True, help="Remove all of it.")
+def states(clear: bool) -> None:
+    """Show (or clear) the state of documents that is kept for the next start; see the setting savedStateBytes."""
+    from starfill.app import saved_states
+    from starfill.engine import saved
+
+    folder = saved_states()
+    if clear:
+        click.echo(f"{saved.clear(folder) / 1e6:.1f} MB freed in {folder}")
+        return
+    found = saved.entries(folder)
+    for entry in found:
+        click.echo(f"{entry.nbytes / 1e6:>10.1f} MB  {len(entry.ids):>6} tokens  {entry.document}")
+    click.echo(f"{sum(entry.nbytes for entry in found) / 1e6:>10.1f} MB  in {folder}")
+
+
 models.add_command(pull)
 models.add_command(list_models)
 models.add_command(remove)

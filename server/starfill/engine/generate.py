@@ -1,7 +1,7 @@
 """Prefill and decode of one job as a generator: it pauses after each chunk or token, so that a job can give way.
 
 The candidates of a job are decoded together: each step is one pass of the model over one token of each. A single
-candidate with a draft is decoded several tokens a step, as far as the model agrees with the draft.
+candidate is decoded several tokens a step where a proposal is worth it, as far as the model agrees with it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from starfill.engine.job import Finish, Job, Result
 from starfill.engine.kv_cache import KVCache, KVShape
 from starfill.engine.sampling import pick
 from starfill.engine.slots import Slot
-from starfill.engine.speculate import Proposer
+from starfill.engine.speculate import Learned, Proposer
 
 CHUNK = 128  # tokens prefilled between two chances to give way, at most
 LEAST = 16  # and at least: fewer take a large model hardly less time
@@ -82,10 +82,14 @@ class Candidate:
 
 
 class Pace:
-    """How many tokens of a prompt a model computes in one pass: few for a slow one, so that it gives way in time."""
+    """How much a model computes in one pass, from how long its passes take.
+
+    chunk: tokens of a prompt; few for a slow model, so that it gives way in time. learned: what is worth proposing.
+    """
 
     def __init__(self) -> None:
         self.chunk = CHUNK
+        self.learned = Learned()
 
     def learn(self, tokens: int, seconds: float) -> None:
         if tokens >= LEAST:  # what a pass costs besides would count for too much
@@ -113,8 +117,8 @@ def run(model: Model, slot: Slot, progress: Progress, context_length: int, pace:
     ]
     alive = [each for each in alive if _goes_on(each, logits, progress, limit)]
     progress.decode_s += time.perf_counter() - began
-    if alive and job.draft and job.candidates == 1:
-        yield from _speculate(model, alive[0], progress, limit)
+    if alive and job.candidates == 1:
+        yield from _speculate(model, alive[0], progress, limit, pace.learned)
     else:
         yield from _decode(model, alive, progress, limit)
 
@@ -130,20 +134,23 @@ def _decode(model: Model, alive: list[Candidate], progress: Progress, limit: int
         progress.decode_s += time.perf_counter() - began
 
 
-def _speculate(model: Model, candidate: Candidate, progress: Progress, limit: int) -> Iterator[None]:
+def _speculate(model: Model, candidate: Candidate, progress: Progress, limit: int, learned: Learned) -> Iterator[None]:
     """Decode one candidate: each step computes its last token and a proposal, and keeps what the model agrees with.
 
-    Its tokens are chosen one by one, with the same random numbers as without a draft. It pauses between those of one
+    Its tokens are chosen one by one, with the same random numbers as without proposals. It pauses between those of one
     step too. Then the slot may hold more than the answer: still exactly what its KV state was computed from.
     """
-    ids, slot, proposer = progress.candidates[candidate.number], candidate.slot, Proposer(progress.job.draft)
+    ids, slot, job = progress.candidates[candidate.number], candidate.slot, progress.job
+    proposer = Proposer(job.ids, job.draft, learned)
     goes_on = True
     while goes_on:
         yield
         began = time.perf_counter()
         right = len(slot.ids) + 1
         proposal = proposer.propose(ids, most=limit - len(ids) - 1)
+        computing = time.thread_time()  # without waiting for a busy machine's other work
         rows = feed(model, slot, [ids[-1], *proposal], last=len(proposal) + 1)
+        learned.costs.learn(len(proposal) + 1, time.thread_time() - computing)
         progress.steps += 1
         goes_on = _goes_on(candidate, rows[0], progress, limit)
         for token, row in zip(proposal, rows[1:], strict=True):
@@ -183,7 +190,7 @@ def _prefill(model: Model, slot: Slot, progress: Progress, pace: Pace) -> Genera
         chunk = ids[len(slot.ids) : len(slot.ids) + pace.chunk]
         done = len(slot.ids) + len(chunk) == len(ids)
         logits = feed(model, slot, chunk, last=int(done))
-        pace.learn(len(chunk), time.thread_time() - computing)  # without waiting for a busy machine's other work
+        pace.learn(len(chunk), time.thread_time() - computing)
         progress.computed_tokens += len(chunk)
         progress.prefill_s += time.perf_counter() - began
         if done:

@@ -56,8 +56,9 @@ class Job:
         candidate after this token. Must be quick.
     allowed(candidate_ids): called on the worker thread with the ids generated so far; the ids that may follow, or None
         when all may (token healing). Once None it is not asked again for that candidate.
-    draft: tokens that the answer probably repeats in runs (the source of a rewrite). Changes how fast the answer of a
-        job with one candidate comes, never which; see speculate.py.
+    draft: tokens that the answer probably repeats in runs (the source of a rewrite, the suggestion before this one),
+        besides those of the prompt. Changes how fast the answer of a job with one candidate comes, never which; see
+        speculate.py.
     """
 
     key: Hashable
@@ -107,7 +108,7 @@ class ModelInfo:
     name: str
     architecture: str
     device: str  # "cpu" or "cuda:0"
-    kernel: str  # the linear kernel chosen, e.g. "int4pack-bf16"
+    kernel: str  # the linear kernel chosen, e.g. "native-int16"
     context_length: int  # positions, prompt and answer together
     vocab_size: int
     kv_bytes_per_token: int
@@ -128,6 +129,13 @@ class Engine(Protocol):
 
     def resize(self, cache_bytes: int) -> None:
         """A new byte budget for the KV states of all documents, of all models that share it."""
+        ...
+
+    def persist(self, nbytes: int, keeps: Callable[[str], bool]) -> None:
+        """Save the KV states of recent documents on disk, in at most `nbytes` (0: none, and forget what is there).
+
+        keeps: whether a document may be saved. Only jobs whose key is text stand for one.
+        """
         ...
 
     def close(self) -> None:

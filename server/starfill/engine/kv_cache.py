@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -80,9 +81,29 @@ class KVCache:
         assert 0 <= length <= self.length
         self.length = length
 
-    def fork(self) -> KVCache:
-        """A cache of its own with the same positions: several continuations of one prompt."""
+    def fork(self, length: int | None = None) -> KVCache:
+        """A cache of its own with the same positions, or the first `length`: for another continuation of them."""
+        length = self.length if length is None else length
+        assert 0 <= length <= self.length
         other = KVCache(self.shape)
-        other._storage, other.length = list(self._storage), self.length
-        other._resize(self.length)
+        other._storage, other.length = list(self._storage), length
+        other._resize(length)
         return other
+
+    def layers(self) -> list[torch.Tensor]:
+        """A copy of all positions: for each layer [2, kv_heads, length, head_dim], keys and values, on the CPU."""
+        return [
+            storage[:, :, : self.length].to("cpu", copy=True, memory_format=torch.contiguous_format)
+            for storage in self._storage
+        ]
+
+    @classmethod
+    def of(cls, shape: KVShape, layers: Sequence[torch.Tensor]) -> KVCache:
+        """A cache that holds what `layers` answered."""
+        cache = cls(shape)
+        tokens = layers[0].shape[2]
+        cache.reserve(tokens)
+        for layer, (keys, values) in enumerate(layers):
+            cache.write(layer, keys, values)
+        cache.advance(tokens)
+        return cache

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from pathlib import Path
 
 from starfill.engine.generate import Model
 from starfill.engine.job import Job, ModelInfo, Ticket
+from starfill.engine.saved import SavedStates
 from starfill.engine.worker import Served, Worker
 
 
@@ -13,10 +15,19 @@ class LocalEngine:
     """cache_bytes: the worker's budget from now on, which all its models share.
 
     worker: computes for this model among others; None makes one of its own, closed with the engine.
+    states: the folder for `persist`, and this model's name in it (`saved.model_key`); None where nothing is ever saved.
     """
 
-    def __init__(self, model: Model, info: ModelInfo, cache_bytes: int, worker: Worker | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        info: ModelInfo,
+        cache_bytes: int,
+        worker: Worker | None = None,
+        states: tuple[Path, str] | None = None,
+    ) -> None:
         self.info = info
+        self._states = states
         self._served = Served(model, info.context_length)
         self._worker = worker or Worker()
         self._owns_worker = worker is None
@@ -36,6 +47,11 @@ class LocalEngine:
     def resize(self, cache_bytes: int) -> None:
         """A new byte budget for the KV states of all models; it holds when the next job ends."""
         self._worker.resize(cache_bytes)
+
+    def persist(self, nbytes: int, keeps: Callable[[str], bool]) -> None:
+        """See `job.Engine`."""
+        if self._states is not None:
+            self._worker.persist(self._served, SavedStates(*self._states, nbytes, keeps))
 
     def close(self) -> None:
         """Ends this model's jobs and drops its KV states; other models of the worker go on."""

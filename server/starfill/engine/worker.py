@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -16,7 +16,11 @@ import torch
 
 from starfill.engine.generate import Model, Pace, Progress, run
 from starfill.engine.job import Finish, Job, Priority, Result, Ticket
-from starfill.engine.slots import Slots
+from starfill.engine.saved import SavedStates
+from starfill.engine.saver import Saver
+from starfill.engine.slots import Key, Slot, Slots
+
+SAVING = 2.0  # seconds that closing a model waits for its states to be written
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,9 +30,6 @@ class Served:
     model: Model
     context_length: int
     pace: Pace = field(default_factory=Pace)
-
-
-Key = tuple[Served, Hashable]  # of a slot: the model, and the key of its job
 
 
 class Task:
@@ -41,6 +42,7 @@ class Task:
         self.future: Future[Result] = Future()
         self.future.set_running_or_notify_cancel()  # only `Ticket.cancel` stops it: each future gets its result
         self.progress = Progress(job, time.perf_counter())
+        self.slot: Slot | None = None  # with the first step
         self.steps: Iterator[None] | None = None
         self.ending: Finish | None = None  # why it is to stop before its end
 
@@ -61,12 +63,14 @@ class Worker:
     """
 
     def __init__(self) -> None:
-        self._slots: Slots[Key] = Slots()
+        self._slots = Slots()
+        self._saver = Saver(self._slots)
         self._condition = threading.Condition()
         self._served: set[Served] = set()
         self._tasks: dict[Key, Task] = {}
         self._ended: list[Task] = []  # superseded or cancelled before their end; the thread answers them
         self._released: set[Key] = set()
+        self._persisted: dict[Served, SavedStates] = {}  # until the thread has looked at them
         self._dismissed: set[Served] = set()  # until the thread has dropped their states
         self._order = itertools.count()
         self._closing = False
@@ -106,11 +110,22 @@ class Worker:
         """The byte budget for the KV states of all models; it holds when the next job ends."""
         self._slots.budget = cache_bytes
 
+    def persist(self, served: Served, saved: SavedStates) -> None:
+        """Where the model's states are kept from now on, and what of them."""
+        with self._condition:
+            if served in self._served:
+                self._persisted[served] = saved
+                self._condition.notify_all()
+
     def dismiss(self, served: Served) -> None:
-        """End the model's jobs as cancelled and drop its KV states; waits for the chunk or token being computed."""
+        """End the model's jobs as cancelled and drop its KV states, saved where they are to be kept.
+
+        Waits for the chunk or token being computed, and for the saving.
+        """
         with self._condition:
             self._dismiss(served)
             self._condition.wait_for(lambda: served not in self._dismissed)
+        self._saver.finish(SAVING)
 
     def close(self) -> None:
         """Dismiss all models and end the thread."""
@@ -121,6 +136,7 @@ class Worker:
             self._condition.notify_all()
         # A thread that is inside torch when the interpreter ends aborts the process.
         self._thread.join()
+        self._saver.finish(SAVING)
 
     def _dismiss(self, served: Served) -> None:
         if served not in self._served:
@@ -153,13 +169,22 @@ class Worker:
         Its variables end with it: while the thread waits for work, it must not hold on to a dismissed model.
         """
         with self._condition:
-            self._condition.wait_for(self._has_work)
+            if not self._condition.wait_for(self._has_work, self._saver.patience()):
+                self._saver.save_one()
+                return True
             ended, self._ended = self._ended, []
             released, self._released = self._released, set()
+            persisted, self._persisted = self._persisted, {}
             dismissed = set(self._dismissed)
             task = min(self._tasks.values(), key=lambda task: task.rank, default=None)
             closing = self._closing
-        self._slots.drop_all(lambda key: key in released or key[0] in dismissed)
+        for served, saved in persisted.items():
+            self._saver.use(served, saved)
+        self._slots.drop_all(lambda key: key in released)
+        for served in dismissed:
+            self._saver.leave(served)
+        self._slots.drop_all(lambda key: key[0] in dismissed)
+        self._shrink(ended)
         for other in ended:
             assert other.ending is not None
             other.future.set_result(other.progress.result(other.ending))
@@ -172,29 +197,53 @@ class Worker:
         return task is not None or not closing
 
     def _has_work(self) -> bool:
-        return bool(self._tasks or self._ended or self._released or self._dismissed or self._closing)
+        waiting = self._tasks or self._ended or self._released or self._persisted or self._dismissed
+        return bool(waiting or self._closing)
 
     def _step(self, task: Task) -> None:
         """One chunk or token of a job."""
         try:
             if task.steps is None:
-                slot = self._slots.take(task.key, task.job.ids, task.served.model.kv_shape)
-                task.steps = run(task.served.model, slot, task.progress, task.served.context_length, task.served.pace)
+                task.slot = self._take(task)
+                task.steps = run(
+                    task.served.model, task.slot, task.progress, task.served.context_length, task.served.pace
+                )
             next(task.steps)
         except StopIteration:
             self._finish(task, None)
         except Exception as error:
-            self._slots.drop(task.key)
+            if task.slot is not None:
+                self._slots.drop(task.slot)
             self._finish(task, error)
+
+    def _take(self, task: Task) -> Slot:
+        ids, shape = task.job.ids, task.served.model.kv_shape
+        with self._condition:
+            busy = self._busy()
+        self._saver.restore(*task.key, ids, shape)
+        return self._slots.take(task.key, ids, shape, busy, foreseen=task.job.priority is Priority.IDLE)
 
     def _finish(self, task: Task, error: Exception | None) -> None:
         with self._condition:
             if task.ending is not None:  # ended while its last step ran: the loop answers it
                 return
             del self._tasks[task.key]
-            alive = set(self._tasks)
-        self._slots.shrink(keep=alive | {task.key})
+        self._shrink([task])
         if error is None:
             task.future.set_result(task.progress.result(Finish.LENGTH))
         else:
             task.future.set_exception(error)
+
+    def _shrink(self, ended: Sequence[Task]) -> None:
+        """Hold the budget once jobs have ended; their slots stay for now, since others may follow for the same text."""
+        if ended:
+            with self._condition:
+                busy = self._busy()
+            self._slots.shrink(keep=busy | {task.slot for task in ended if task.slot is not None})
+            self._saver.touched()
+            for task in ended:
+                task.slot = task.steps = None  # whoever still holds the ticket must not hold the state
+
+    def _busy(self) -> set[Slot]:
+        """The slots of jobs that are under way."""
+        return {task.slot for task in self._tasks.values() if task.slot is not None}
