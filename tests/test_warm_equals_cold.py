@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import random
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 from starfill.app import LocalBackend
 from starfill.assist.assistant import Assistant
 from starfill.engine.job import Engine, Job, ModelInfo, Ticket, never
+from starfill.engine.local import LocalEngine
 from starfill.settings import Settings
 from starfill.text.document import Document
 
@@ -22,10 +23,10 @@ EDITS = 80  # for each layout
 
 
 class Twice:
-    """Answers each job warm, and checks that a slot of its own, computed from nothing, gives the same tokens."""
+    """Answers each job warm, and checks that another engine, which has kept nothing, gives the same tokens."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, cold: Engine) -> None:
+        self._engine, self._cold = engine, cold
         self.asked = self.reused = 0
 
     @property
@@ -35,9 +36,8 @@ class Twice:
     def submit(self, job: Job) -> Ticket:
         ticket = self._engine.submit(job)
         warm = ticket.future.result(60)
-        key = object()
-        cold = self._engine.submit(replace(job, key=key, on_token=never)).future.result(60)
-        self._engine.release(key)
+        cold = self._cold.submit(replace(job, on_token=never, draft=())).future.result(60)
+        self._cold.release(job.key)
         assert cold.cached_tokens == 0
         (answer,), (expected,) = warm.candidates, cold.candidates
         assert answer == expected[: len(answer)], job.ids
@@ -51,6 +51,9 @@ class Twice:
     def resize(self, cache_bytes: int) -> None:
         self._engine.resize(cache_bytes)
 
+    def persist(self, nbytes: int, keeps: Callable[[str], bool]) -> None:
+        self._engine.persist(nbytes, keeps)
+
     def close(self) -> None:
         self._engine.close()
 
@@ -62,9 +65,18 @@ def loaded() -> Iterator[Assistant]:
     assistant.close()
 
 
+@pytest.fixture(scope="module")
+def cold(loaded: Assistant) -> Iterator[Engine]:
+    """The same model with nothing kept."""
+    assert isinstance(loaded.engine, LocalEngine)
+    engine = LocalEngine(loaded.engine._served.model, loaded.info, 0)
+    yield engine
+    engine.close()
+
+
 @pytest.mark.parametrize("layout", ["anchored-psm", "psm", "spm"])
-def test_random_edits(loaded: Assistant, layout: str) -> None:
-    twice = Twice(loaded.engine)
+def test_random_edits(loaded: Assistant, cold: Engine, layout: str) -> None:
+    twice = Twice(loaded.engine, cold)
     assistant = Assistant(twice, loaded.tokenizer, loaded.dialect, Settings(layout=layout, max_new_tokens=8))  # type: ignore[arg-type]
     rng = random.Random(layout)
     text, cursor = SOURCE, len(SOURCE) // 2

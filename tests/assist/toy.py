@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from starfill.assist.detect import detect
 from starfill.assist.family import Dialect, Identity
-from starfill.engine.job import Finish, Job, ModelInfo, Result, Ticket
+from starfill.engine.job import Finish, Job, ModelInfo, Priority, Result, Ticket
 from starfill.text.document import Document
 
 SPECIAL = ("<|endoftext|>", "<fim_prefix>", "<fim_middle>", "<fim_suffix>", "<fim_pad>")
@@ -83,7 +83,8 @@ class ByHeart:
     """An engine for which the text between prefix and suffix is always `middle`.
 
     It goes on from where the prompt leaves off, choosing the longest token that is allowed, and keeps one list of ids
-    per key, so that its figures are those of a real cache. `gate`, when given, holds jobs until it is set.
+    per key, so that its figures are those of a real cache. `gate`, when given, holds jobs until it is set. What is only
+    to be done while it is idle is listed apart, in `idle`.
     """
 
     tokenizer: ToyTokenizer
@@ -91,6 +92,7 @@ class ByHeart:
     info: ModelInfo = INFO
     gate: threading.Event | None = None
     jobs: list[Job] = field(default_factory=list)
+    idle: list[Job] = field(default_factory=list)
     released: list[Hashable] = field(default_factory=list)
     cancelled: list[Job] = field(default_factory=list)
     cache_bytes: int = 0
@@ -98,7 +100,7 @@ class ByHeart:
     _slots: dict[Hashable, Sequence[int]] = field(default_factory=dict)
 
     def submit(self, job: Job) -> Ticket:
-        self.jobs.append(job)
+        (self.idle if job.priority is Priority.IDLE else self.jobs).append(job)
         future: Future[Result] = Future()
         stopped = threading.Event()
         threading.Thread(target=self._run, args=(job, future, stopped), daemon=True).start()
@@ -115,6 +117,9 @@ class ByHeart:
 
     def resize(self, cache_bytes: int) -> None:
         self.cache_bytes = cache_bytes
+
+    def persist(self, nbytes: int, keeps: Callable[[str], bool]) -> None:
+        self.persisted = nbytes, keeps
 
     def close(self) -> None:
         self.closed = True

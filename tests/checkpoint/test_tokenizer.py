@@ -49,7 +49,7 @@ def whole(kind: str) -> HfTokenizer:
 @pytest.mark.parametrize("kind", KINDS)
 def test_encoding_in_pieces_is_encoding_the_whole(kind: str) -> None:
     tokenizer, library = load(KINDS[kind]), whole(kind)
-    assert tokenizer._boundaries is not None  # or there would be nothing to test
+    assert tokenizer._pieces is not None  # or there would be nothing to test
     rng = random.Random(1)
     for _ in range(1500):
         text = random_text(rng)
@@ -184,7 +184,7 @@ def test_what_is_not_proven_encodes_whole(kind: str, change: dict[str, Any]) -> 
         raw |= change
     tokenizer = load(raw)
     text = "def f\n\n  x"
-    assert tokenizer._boundaries is None
+    assert tokenizer._pieces is None
     assert tokenizer.encode(text) == reference(raw).encode(text, add_special_tokens=False).ids
 
 

@@ -35,6 +35,7 @@ class ScriptedAssistant:
         self.info = ModelInfo(Path(settings.model).name, "gpt_bigcode", "cpu", "scripted", 2048, 512, 1024, 1_000_000)
         self.figures: dict[str, Figures] = {}
         self.waiting: dict[str, asyncio.Future[None]] = {}
+        self.cursors: dict[str, int] = {}  # after the last change of each document
 
     @property
     def problem(self) -> str | None:
@@ -69,6 +70,8 @@ class ScriptedAssistant:
                 return (Edit(offset, offset, document.text),), None
             case "#offset":
                 return (Edit(offset, offset, str(offset)),), None
+            case "#cursor":
+                return (Edit(offset, offset, str(self.cursors.get(document.uri))),), None
             case "#line":  # replaces the rest of the line
                 return (Edit(offset, document.line_end(line), f"the rest, {automatic=}"),), None
             case "#lines":
@@ -100,6 +103,9 @@ class ScriptedAssistant:
             case "#nothing":
                 return (), "there is nothing to say"
         return (Edit(offset, offset, "42"),), None
+
+    def changed(self, document: Document, offset: int) -> None:
+        self.cursors[document.uri] = offset
 
     def last(self, uri: str) -> Figures | None:
         return self.figures.get(uri)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,21 @@ def test_what_is_shown_can_be_typed_through_without_the_model(client: Client) ->
         if rest := shown[i + 1 :]:
             assert [item["insertText"] for item in items] == [rest]
             assert client.last(uri)["source"] == "reuse"
+
+
+def test_the_prompt_after_an_edit_is_computed_before_the_editor_asks(client: Client) -> None:
+    uri = "file:///elsewhere.py"
+    client.open(uri, "\n".join(SOURCE))
+    client.inline(uri, 20, 0)
+    for number, patience in ((250, 1), (120, 4), (280, 15)):
+        client.change(uri, replace((number, 0), (number, 0), "zebra"))
+        time.sleep(patience)
+        client.inline(uri, number, len("zebra"))
+        figures = client.last(uri)
+        if figures["computedTokens"] <= 4:
+            break
+    assert figures["source"] == "model" and figures["computedTokens"] <= 4 < 100 < figures["promptTokens"]
+    client.close(uri)
 
 
 def test_sentinels_in_a_file_are_text(client: Client) -> None:

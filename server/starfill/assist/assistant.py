@@ -4,50 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
 from starfill.assist.completion import Completion, Figures
-from starfill.assist.ending import Stopper
 from starfill.assist.family import Dialect
-from starfill.assist.fim import Anchor, Prompt, Setup, plan
-from starfill.assist.healing import MAX_DROPPED, TokenIndex, allowed_after
-from starfill.assist.place import Place, place_at
-from starfill.assist.polish import polish
-from starfill.assist.reuse import Shown, shown, tail
-from starfill.assist.stream import Detokenizer, decode
+from starfill.assist.healing import TokenIndex
+from starfill.assist.memory import Memory
+from starfill.assist.question import Asked, Asking, Question, ended
+from starfill.assist.reuse import shown, tail
 from starfill.assist.tokenizer import Tokenizer
 from starfill.assist.turn import end_soon, unless
-from starfill.engine.job import Engine, Finish, Job, ModelInfo, Result, Sampling
+from starfill.engine.job import Engine, ModelInfo, Priority, Result
 from starfill.errors import RequestError
 from starfill.settings import Settings
 from starfill.text.document import Document
 from starfill.text.position import Edit
 
-USUAL_CONTEXT = 2048  # tokens, where the setting leaves it to us
-LINE_TOKENS = 48  # more than a line of code needs; a model that goes on is lost
-VARIED = 0.4  # the temperature of several candidates when the user's is 0, which would make them all the same
+PAUSE = 0.01  # seconds without a request, after which there is time: an editor that asks with each key has asked then
 SUPERSEDED = "superseded by a newer request"
 CANCELLED = "cancelled by the editor"
 FAILED = "the model failed; the server's log says why"
-
-
-@dataclass(slots=True, eq=False)
-class Memory:
-    """What is remembered of a document. `anchor` belongs to the prompt thread, all else to the event loop.
-
-    turn: of the running request, if any; done once that is overtaken by a newer one.
-    """
-
-    anchor: Anchor | None = None
-    shown: tuple[Shown, ...] = ()
-    figures: Figures | None = None
-    turn: asyncio.Future[None] | None = None
-
-    def overtake(self) -> None:
-        if self.turn is not None and not self.turn.done():
-            self.turn.set_result(None)
 
 
 class Assistant:
@@ -55,17 +33,16 @@ class Assistant:
 
     The newest request for a document wins: an older one answers at once, with nothing.
     engine, tokenizer, dialect: the model and how it is spoken to.
-    problem: a sentence on a setting that this model can't follow, or None.
     """
 
     def __init__(self, engine: Engine, tokenizer: Tokenizer, dialect: Dialect, settings: Settings) -> None:
         self.engine = engine
         self.tokenizer = tokenizer
         self.dialect = dialect
-        self.problem: str | None = None
         self._index = TokenIndex(tokenizer.token_bytes)
         self._memories: dict[str, Memory] = {}
         self._running = 0
+        self._closed = False
         # Encoding a window takes tens of milliseconds, and one thread keeps the requests of a document in order.
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="prompt")
         self.configure(settings)
@@ -77,7 +54,12 @@ class Assistant:
     @property
     def context(self) -> int:
         """Tokens that a prompt and its answer have room for."""
-        return self._setup.context
+        return self._asking.setup.context
+
+    @property
+    def problem(self) -> str | None:
+        """A sentence on a setting that this model can't follow, or None."""
+        return self._asking.problem
 
     @property
     def busy(self) -> bool:
@@ -86,18 +68,10 @@ class Assistant:
     def configure(self, settings: Settings) -> None:
         """From the next request on; what was suggested under other settings is forgotten."""
         for memory in self._memories.values():
-            memory.shown = ()
-        layout, self.problem = self.dialect.layout(settings.layout)
-        context = min(self.info.context_length, settings.context_tokens or USUAL_CONTEXT)
-        self._settings = settings
+            memory.forget_suggestions()
         self.engine.resize(settings.cache_bytes)
-        self._setup = Setup(
-            tokenizer=self.tokenizer,
-            dialect=self.dialect,
-            layout=layout,
-            context=context,
-            answer=min(settings.max_new_tokens, context // 2),
-        )
+        self.engine.persist(settings.saved_state_bytes, settings.keeps)
+        self._asking = Asking(self.tokenizer, self.dialect, self._index, settings, self.info.context_length)
 
     def last(self, uri: str) -> Figures | None:
         """The figures of the last request for a document that wasn't superseded."""
@@ -117,6 +91,7 @@ class Assistant:
 
     def close(self) -> None:
         """End all requests, and the engine. From any thread, since it waits for the engine."""
+        self._closed = True
         for memory in list(self._memories.values()):
             if memory.turn is not None:
                 end_soon(memory.turn, None)
@@ -139,9 +114,8 @@ class Assistant:
             raise RequestError(f"Position {offset} is outside of {document.uri}, which has {len(document)} characters.")
         started = time.perf_counter()
         memory = self._memories.setdefault(document.uri, Memory())
-        memory.overtake()
-        turn = memory.turn = asyncio.get_running_loop().create_future()
-        count = candidates or (1 if automatic else self._settings.candidates)
+        turn = memory.begin()
+        count = candidates or (1 if automatic else self._asking.settings.candidates)
         figures = Figures(reason=FAILED)
         self._running += 1
         try:
@@ -154,42 +128,60 @@ class Assistant:
             figures = replace(figures, total_ms=(time.perf_counter() - started) * 1e3)
             if memory.turn is turn:
                 memory.turn, memory.figures = None, figures
+        if edits and count == 1 and memory.prepared is None and not memory.busy:
+            memory.prepare(self._suggest_next(document, edits[0], memory))
         return Completion(document.uri, document.version, edits, figures)
+
+    def changed(self, document: Document, offset: int) -> None:
+        """A document was edited, its cursor probably at `offset`: compute its prompt before the editor asks.
+
+        Only where a completion was asked for before, and not what is being typed through.
+        """
+        memory = self._memories.get(document.uri)
+        if memory is None or self._asking.settings.enabled_for(document.uri, document.language_id):
+            return
+        if not any(tail(each, document, offset) for each in memory.shown):
+            memory.prepare(self._prefill(document, offset, memory))
 
     async def _answer(
         self, document: Document, offset: int, count: int, memory: Memory, turn: asyncio.Future[None]
     ) -> tuple[tuple[Edit, ...], Figures]:
-        setup, settings = self._setup, self._settings
-        figures = Figures(reason=settings.enabled_for(document.uri, document.language_id), layout=setup.layout.value)
-        if figures.reason:
+        asking = self._asking
+        refusal = asking.settings.enabled_for(document.uri, document.language_id)
+        figures = Figures(reason=refusal, layout=asking.setup.layout.value)
+        if refusal:
             return (), figures
         tails = tuple(rest for each in memory.shown if (rest := tail(each, document, offset)))
         if len(tails) >= count:
             return tails, replace(figures, source="reuse")
 
-        def prepare() -> tuple[Prompt, Place] | None:
+        def ask() -> Question | None:
             if turn.done():
                 return None
-            prompt, memory.anchor = plan(document, offset, memory.anchor, setup)
-            leaks = setup.dialect.leaks
-            return prompt, place_at(document, offset, prompt.closers, settings.multi_line, leaks)
+            question, memory.anchor = asking.question(document, offset, memory.anchor)
+            return question
 
-        prepared = await unless(turn, asyncio.get_running_loop().run_in_executor(self._executor, prepare))
-        if prepared is None:
+        question = await unless(turn, asyncio.get_running_loop().run_in_executor(self._executor, ask))
+        if question is None:
             return (), replace(figures, reason=SUPERSEDED)
-        prompt, place = prepared
-        ticket = self.engine.submit(self._job(document.uri, prompt, place, count, setup, settings))
+        prepared, before = memory.prepared, memory.asked
+        memory.prepared = None
+        if prepared is not None and prepared.question == question:
+            before = prepared
+            if prepared.result is not None and count == 1:
+                memory.asked = prepared
+                return self._show(prepared.result, prepared, document, memory, replace(figures, source="prepared"))
+        memory.asked = asked = Asked(question)
+        job = asking.job(document.uri, asked, count, before.draft if before else (), Priority.COMPLETION)
+        ticket = self.engine.submit(job)
         try:
             result = await unless(turn, asyncio.wrap_future(ticket.future))
         finally:
             ticket.cancel()
-        if result is None or {Finish.CANCELLED, Finish.SUPERSEDED} & set(result.finish):
+        if result is None or not ended(result):
             return (), replace(figures, reason=SUPERSEDED)
-        edits, reason = self._read(result, prompt, place, offset)
-        memory.shown = tuple(shown(document, edit) for edit in edits)
-        return edits, replace(
+        figures = replace(
             figures,
-            reason=reason,
             prompt_tokens=result.prompt_tokens,
             cached_tokens=result.cached_tokens,
             computed_tokens=result.computed_tokens,
@@ -198,40 +190,42 @@ class Assistant:
             decode_ms=result.decode_ms,
             source="model",
         )
+        return self._show(result, asked, document, memory, figures)
 
-    def _job(self, uri: str, prompt: Prompt, place: Place, count: int, setup: Setup, settings: Settings) -> Job:
-        varied = count > 1 and settings.temperature == 0
-        most = setup.answer if place.multi_line else min(setup.answer, LINE_TOKENS)
-        return Job(
-            key=uri,
-            ids=prompt.ids,
-            max_new_tokens=most + (MAX_DROPPED if prompt.dropped else 0),
-            stop_ids=self.dialect.stop_ids,
-            sampling=Sampling(VARIED if varied else settings.temperature, settings.top_p),
-            candidates=count,
-            on_token=self._watch(prompt, place, count),
-            allowed=allowed_after(self._index, prompt.dropped),
-        )
+    def _show(
+        self, result: Result, asked: Asked, document: Document, memory: Memory, figures: Figures
+    ) -> tuple[tuple[Edit, ...], Figures]:
+        edits, reason = self._asking.read(result, asked.question)
+        memory.shown = tuple(shown(document, edit) for edit in edits)
+        return edits, replace(figures, reason=reason)
 
-    def _watch(self, prompt: Prompt, place: Place, count: int) -> Callable[[int, int], bool]:
-        """A job's `on_token`: ends each candidate as soon as its text has ended."""
-        skip = len(prompt.dropped)
-        watches = [(Detokenizer(self.tokenizer.token_bytes, skip), Stopper(place)) for _ in range(count)]
+    async def _prefill(self, document: Document, offset: int, memory: Memory) -> None:
+        """Compute the prompt of a place, if nothing is asked in a moment."""
+        await asyncio.sleep(PAUSE)
+        question = await self._foresee(document, offset, memory)
+        if question is None or (memory.prepared is not None and memory.prepared.question == question):
+            return
+        self.engine.submit(self._asking.prefill(document.uri, question))
 
-        def on_token(candidate: int, token: int) -> bool:
-            detokenizer, stopper = watches[candidate]
-            return stopper.feed(detokenizer.feed(token))
+    async def _suggest_next(self, document: Document, edit: Edit, memory: Memory) -> None:
+        """Compute what to suggest once `edit` is accepted, if nothing is asked in a moment.
 
-        return on_token
+        In the slot of what is asked now, which it only appends to, so that typing anything else costs what it did.
+        """
+        before, asking = memory.asked, self._asking
+        await asyncio.sleep(PAUSE)
+        accepted = document.replaced(edit.start, edit.end, edit.text)
+        question = await self._foresee(accepted, edit.start + len(edit.text), memory)
+        if question is None or before is None or not asking.goes_on(question, before.question):
+            return
+        memory.prepared = asked = Asked(question)
+        ticket = self.engine.submit(asking.job(document.uri, asked, 1, (), Priority.IDLE))
+        ticket.future.add_done_callback(asked.answered)
 
-    def _read(self, result: Result, prompt: Prompt, place: Place, offset: int) -> tuple[tuple[Edit, ...], str | None]:
-        """The different edits of a result; or none, and the first candidate's reason."""
-        edits: dict[Edit, None] = {}
-        reasons = []
-        for ids, finish in zip(result.candidates, result.finish, strict=True):
-            text = decode(self.tokenizer.token_bytes, ids, skip=len(prompt.dropped))
-            edit, reason = polish(text, place, offset, cut_short=finish is Finish.LENGTH)
-            if edit is not None:
-                edits[edit] = None
-            reasons.append(reason)
-        return tuple(edits), None if edits else reasons[0]
+    async def _foresee(self, document: Document, offset: int, memory: Memory) -> Question | None:
+        """What will be asked at a place; None while something is. The anchor stays that of the last request."""
+        if memory.busy or self._closed:
+            return None
+        work = partial(self._asking.question, document, offset, memory.anchor)
+        question, _ = await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        return None if memory.busy else question

@@ -13,6 +13,7 @@ from starfill.text.position import Edit
 class Figures:
     """What a request came to. reason: why nothing is shown, else None. Times in milliseconds.
 
+    source: "prepared" is what the model was asked while it was idle, "reuse" the rest of what was shown.
     prompt_tokens = cached_tokens + computed_tokens for a request that ran to its end; all 0 when no model was asked.
     """
 
@@ -25,7 +26,7 @@ class Figures:
     prefill_ms: float = 0.0
     decode_ms: float = 0.0
     total_ms: float = 0.0
-    source: Literal["model", "reuse", "none"] = "none"
+    source: Literal["model", "prepared", "reuse", "none"] = "none"
 
     def as_json(self) -> dict[str, str | int | float | None]:
         """By the names of the protocol: camelCase."""

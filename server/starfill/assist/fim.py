@@ -33,6 +33,7 @@ MAX_TYPED = 256  # tokens after the anchor; then a new one is set
 MAX_TYPED_CHARS = 2048  # the same in characters, before anything is encoded
 LINE_REACH = 2000  # characters of the cursor's line that are looked at, to either side
 GAP = 64  # characters between cursor and suffix: what the editor inserted with an opener
+EARLIER = 8  # anchors of places left that are remembered; the engine has no more states of a document
 SUFFIX_SHARE = 1 / 4  # of the window; prefix and suffix each take what the other doesn't need
 MAX_HEADER = 48  # tokens for the file's path
 PATH_NAMES = 2  # of the path, its last ones; a model has seen paths within their project
@@ -83,7 +84,8 @@ class Setup:
 class Anchor:
     """Where the typing began, with the text around it. offset: of the anchor in the document last seen.
 
-    header: the tokens that tell the model the file's path.
+    header: the tokens that tell the model the file's path. earlier: anchors of places that the cursor has left, the
+    last one first: back there the same prompt is asked for again, whose state the engine may still have.
     """
 
     setup: Setup
@@ -91,6 +93,7 @@ class Anchor:
     offset: int
     prefix: Part
     suffix: Part
+    earlier: tuple[Anchor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,13 @@ class Prompt:
 def plan(document: Document, offset: int, previous: Anchor | None, setup: Setup) -> tuple[Prompt, Anchor]:
     """The prompt for a cursor at `offset` (characters), and the anchor to hand in next time."""
     closers = closers_at(document, offset)
-    anchor = _kept(document, offset, previous, setup) or _fresh(document, offset, len(closers), previous, setup)
+    known = (previous, *previous.earlier) if previous is not None else ()
+    standing = ((each, kept) for each in known if (kept := _kept(document, offset, each, setup)) is not None)
+    used, anchor = next(standing, (None, None))
+    if anchor is None:
+        anchor = _fresh(document, offset, len(closers), previous, setup)
+    earlier = tuple(replace(each, earlier=()) for each in known if each is not used)
+    anchor = replace(anchor, earlier=earlier[:EARLIER])
     typed = document.slice(anchor.offset, offset)
     ids, dropped = _lay_out(anchor, typed)
     return Prompt(ids, dropped, typed, closers), anchor
@@ -124,9 +133,9 @@ def closers_at(document: Document, offset: int) -> str:
     return auto_closed(left, right)
 
 
-def _kept(document: Document, offset: int, previous: Anchor | None, setup: Setup) -> Anchor | None:
-    """The previous anchor at its present place, if it still stands."""
-    if previous is None or previous.setup != setup or setup.layout is Layout.PSM:
+def _kept(document: Document, offset: int, previous: Anchor, setup: Setup) -> Anchor | None:
+    """A previous anchor at its present place, if it still stands."""
+    if previous.setup != setup or setup.layout is Layout.PSM:
         return None
     start = _find_anchor(document, offset, previous)
     if start is None or offset - start > MAX_TYPED_CHARS:

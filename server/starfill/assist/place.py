@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from starfill.assist.brackets import OPENER_OF, scan
 from starfill.assist.indentation import indent_of
@@ -64,7 +64,7 @@ class Place:
     @cached_property
     def open_around(self) -> tuple[str, ...]:
         """The same, of those opened anywhere in the lines above too."""
-        return scan("\n".join((*reversed(self.above), self.before))).open
+        return scan(self.before, open_after(self.above)).open
 
     @cached_property
     def next_line(self) -> str | None:
@@ -73,6 +73,12 @@ class Place:
     @cached_property
     def previous_line(self) -> str | None:
         return next((line for line in self.above if line.strip()), None)
+
+
+@lru_cache(maxsize=16)  # while a line is being typed, the ones above are the same
+def open_after(above: tuple[str, ...]) -> tuple[str, ...]:
+    """What is open after these lines, the nearest one first."""
+    return scan("".join(f"{line}\n" for line in reversed(above))).open
 
 
 def place_at(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from math import gcd
 
 from starfill.assist.brackets import CLOSER_OF, OPENER_OF, QUOTES, Closing, scan
@@ -191,8 +192,13 @@ RULES: tuple[tuple[Rule, str], ...] = (
 
 def unit_around(place: Place) -> str | None:
     """One level of indentation in the lines around; None where none of them is indented."""
-    unit = unit_of((*place.above, *place.below))
+    unit = _unit_of_lines(place.above, place.below)
     return unit or unit_of([f"{indent_of(place.before)}x"])
+
+
+@lru_cache(maxsize=16)  # while a line is being typed, those around it are the same
+def _unit_of_lines(above: tuple[str, ...], below: tuple[str, ...]) -> str | None:
+    return unit_of((*above, *below))
 
 
 def _taken(text: str, place: Place) -> list[Closing]:

@@ -18,6 +18,7 @@ from tokenizers import Tokenizer as HfTokenizer
 
 from starfill.checkpoint.boundaries import boundaries
 from starfill.checkpoint.config import read_json
+from starfill.checkpoint.incremental import Incremental
 from starfill.checkpoint.tokenizer_json import byte_spelled, for_text, put_first, special_tokens, writes_a_space_first
 from starfill.errors import CheckpointError
 
@@ -39,7 +40,7 @@ class Tokenizer:
             vocab = self._tokenizer.get_vocab(with_added_tokens=True)
             self.put_first = put_first(raw)
             self._dummy_space = writes_a_space_first(raw)
-            self._boundaries = boundaries(raw, [token for token in vocab if token not in special])
+            exact = boundaries(raw, [token for token in vocab if token not in special])
             spelled = byte_spelled(raw)
         except Exception as error:  # the library raises a bare Exception for anything it can't parse
             raise CheckpointError(f"{source} can't be used ({error}): copy it again from the model's page") from None
@@ -51,7 +52,7 @@ class Tokenizer:
                 f"{source} has {len(self.token_bytes)} tokens but config.json says vocab_size {vocab_size}:"
                 " they belong to different models, copy both from the same page"
             )
-        self._encode_piece = lru_cache(CACHED_PIECES)(self._encode)
+        self._pieces = None if exact is None else Incremental(exact, lru_cache(CACHED_PIECES)(self._encode))
 
     @classmethod
     def from_folder(cls, folder: Path, vocab_size: int) -> Tokenizer:
@@ -75,12 +76,7 @@ class Tokenizer:
         """
         if start and text and self._dummy_space:
             text = " " + text
-        if self._boundaries is None:
-            return list(self._encode(text))
-        ids: list[int] = []
-        for piece in self._boundaries.split(text):
-            ids += self._encode_piece(piece)
-        return ids
+        return list(self._encode(text)) if self._pieces is None else self._pieces.encode(text)
 
     def _encode(self, text: str) -> tuple[int, ...]:
         # A lone surrogate (half of a pair that an editor sent) has no UTF-8 form; the model sees '?' in its place.

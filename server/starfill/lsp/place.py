@@ -1,11 +1,15 @@
-"""The place where a suggestion is asked for, also while the editor's popup has an entry selected."""
+"""The place where a suggestion is asked for, also while the editor's popup has an entry selected, or will be soon."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from starfill.text.document import Document
-from starfill.text.position import Edit
+from starfill.assist.brackets import CLOSER_OF, QUOTES
+from starfill.text.document import Change, Document
+from starfill.text.position import Edit, Encoding
+
+PAIRS = {opener + closer for opener, closer in CLOSER_OF.items()} | {quote * 2 for quote in QUOTES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +44,15 @@ class Place:
         if not text.startswith(self.selected.text) or text == self.selected.text:
             return None
         return Edit(start, self.selected.end, text)
+
+
+def cursor_after(document: Document, changes: Sequence[Change], encoding: Encoding) -> int | None:
+    """Where the cursor probably is after the changes that led to `document`; None where that can't be told.
+
+    Behind the text of a single change; within brackets and quotes that the editor has closed.
+    """
+    where, text = changes[0] if len(changes) == 1 else (None, "")
+    if where is None:
+        return None
+    start = document.offset_at(min(where.start, where.end), encoding)
+    return min(start + (1 if text in PAIRS else len(text)), len(document))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from concurrent.futures import wait
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from lsprotocol import types
 from pygls.capabilities import get_capability
 
 from starfill.assist.completion import Figures
+from starfill.background import in_daemon_thread
 from starfill.errors import StarfillError
 from starfill.lsp.backend import Backend
 from starfill.lsp.configuration import Configuration
@@ -18,9 +20,9 @@ from starfill.lsp.instruct.code_actions import CodeActions
 from starfill.lsp.instruct.instructors import Instructors
 from starfill.lsp.instruct.tests_edit import path_of
 from starfill.lsp.loading import Loader
-from starfill.lsp.place import Place
+from starfill.lsp.place import Place, cursor_after
 from starfill.lsp.protocol import STATUS
-from starfill.lsp.status import Status
+from starfill.lsp.status import SOON, Status
 from starfill.settings import Settings
 from starfill.text.document import Change, Document
 from starfill.text.position import Edit, Encoding, Position, Range
@@ -28,6 +30,7 @@ from starfill.text.position import Edit, Encoding, Position, Range
 if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
+LEAVING = 1.0  # seconds to save states in, while the editor waits for the server's end
 logger = logging.getLogger(__name__)
 
 
@@ -71,8 +74,11 @@ class Session:
         if document is None:
             logger.warning("A change of %s was ignored: the document is not open", uri)
             return
-        self._documents[uri] = document.edited(changes, version, self.encoding)
+        changed = self._documents[uri] = document.edited(changes, version, self.encoding)
         self.code_actions.changed(document, changes)
+        cursor = cursor_after(changed, changes, self.encoding)
+        if self.loader.assistant is not None and cursor is not None:
+            self.loader.assistant.changed(changed, cursor)
 
     def close(self, uri: str) -> None:
         self._documents.pop(uri, None)
@@ -82,8 +88,10 @@ class Session:
             self.loader.assistant.forget(uri)
 
     def end(self) -> None:
-        """The client has gone: leave nothing behind."""
+        """The client has gone: leave nothing behind but the states that are to be kept. Blocks, though not for long."""
         self.code_actions.pages.close()
+        if self.settings.saved_state_bytes and self.loader.assistant is not None:
+            wait([in_daemon_thread(self.loader.assistant.close)], LEAVING)
 
     def snapshot(self, uri: str) -> Document | None:
         return self._documents.get(uri)
@@ -123,7 +131,7 @@ class Session:
             return []
         self._reasons.pop(uri, None)
         try:
-            with self.status.busy():
+            with self.status.busy(after=SOON):
                 completion = await assistant.complete(place.document, place.offset, automatic=automatic)
         except StarfillError as error:
             self._reasons[uri] = str(error)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
+
+SOON = 0.03  # seconds; what is over sooner isn't told: two messages with each keystroke would take time
 
 State = Literal["starting", "loading", "ready", "busy", "error"]
 
@@ -30,15 +33,19 @@ class Status:
         self._tell()
 
     @contextmanager
-    def busy(self) -> Iterator[None]:
-        """While at least one of these is entered, "ready" is shown as "busy"."""
+    def busy(self, after: float = 0.0) -> Iterator[None]:
+        """While at least one of these is entered, and that for `after` seconds, "ready" is shown as "busy"."""
         self._computing += 1
-        self._tell()
+        later = asyncio.get_running_loop().call_later(after, self._tell)
+        if not after:
+            self._tell()
         try:
             yield
         finally:
+            later.cancel()
             self._computing -= 1
-            self._tell()
+            if not self._computing:
+                self._tell()
 
     @property
     def why_not(self) -> str:
