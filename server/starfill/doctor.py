@@ -21,17 +21,21 @@ if TYPE_CHECKING:
 
 Load = Callable[[Settings], AbstractContextManager["Assistant"]]
 
-BEFORE = '''"""Small helpers for numbers."""
+BEFORE = '''"""Settings that a program keeps in a file."""
+
+import json
 
 
-def add(a, b):
-    """Return the sum of a and b."""
-    return '''
+def load(path):
+    """Read the settings."""
+    with open(path) as file:
+        return json.'''
+TYPED = "l"
 AFTER = '''
 
-def subtract(a, b):
-    """Return the difference of a and b."""
-    return a - b
+def names(settings):
+    """What has been set."""
+    return sorted(settings)
 '''
 
 
@@ -85,16 +89,16 @@ def _completion_checks(assistant: Assistant) -> Iterator[Check]:
     cold = _complete(assistant, BEFORE, 1)
     text = repr(cold.items[0].text) if cold.items else f"nothing: {cold.figures.reason}"
     asked = "completion" if assistant.dialect.fim is None else "fill-in-the-middle"
-    yield Check(asked, cold.figures.generated_tokens > 0, f"return {text}")
+    yield Check(asked, cold.figures.generated_tokens > 0, f"return json. {text}")
     figures = cold.figures
     yield Check("cold completion", True, f"{figures.total_ms:.0f} ms, {figures.computed_tokens} tokens computed")
-    assistant.accepted(cold.uri)  # so that "(" is not typed through it
-    warm = _complete(assistant, BEFORE + "(", 2)
+    assistant.accepted(cold.uri)  # so that TYPED is not typed through it
+    warm = _complete(assistant, BEFORE + TYPED, 2)
     figures = warm.figures
     few = figures.computed_tokens <= 4
     yield Check("after one more character", few, f"{figures.total_ms:.0f} ms, {figures.computed_tokens} computed")
     assistant.forget(warm.uri)
-    again = _complete(assistant, BEFORE + "(", 3)
+    again = _complete(assistant, BEFORE + TYPED, 3)
     yield Check("warm answer = cold answer", again.items == warm.items, "the same, token for token")
 
 

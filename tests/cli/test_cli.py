@@ -15,12 +15,13 @@ from random_checkpoint import Layout
 from starfill.cli import main
 
 CODE = '''\
-import os
+import json
 
 
-def names(folder):
-    """The names in a folder, sorted."""
-    return sorted(os.
+def load(path):
+    """Read the settings."""
+    with open(path) as file:
+        return json.
 '''
 
 
@@ -36,13 +37,13 @@ def run(*args: object) -> Result:
 
 
 def test_complete_prints_the_insertion(file: Path) -> None:
-    result = run("complete", f"{file}:6:22")
+    result = run("complete", f"{file}:7:21")
     assert result.exit_code == 0, result.stderr
     assert result.stdout.strip()
 
 
 def test_complete_as_json(file: Path) -> None:
-    result = run("complete", "--json", "--candidates", 3, f"{file}:6:22")
+    result = run("complete", "--json", "--candidates", 3, f"{file}:7:21")
     answer = json.loads(result.stdout)
     assert 1 <= len(answer["candidates"]) <= 3
     assert len(set(answer["candidates"])) == len(answer["candidates"])
@@ -54,14 +55,14 @@ def test_complete_as_json(file: Path) -> None:
 
 @pytest.mark.parametrize("layout", ["anchored-psm", "psm", "spm"])
 def test_complete_in_each_layout(file: Path, layout: str) -> None:
-    assert json.loads(run("complete", "--json", "--layout", layout, f"{file}:6:22").stdout)["layout"] == layout
+    assert json.loads(run("complete", "--json", "--layout", layout, f"{file}:7:21").stdout)["layout"] == layout
 
 
 @pytest.mark.parametrize(
     "place,words",
     [
-        ("{file}:99:1", ["7 lines", "LINE"]),
-        ("{file}:6:99", ["21 characters", "at most 22"]),
+        ("{file}:99:1", ["8 lines", "LINE"]),
+        ("{file}:7:99", ["20 characters", "at most 21"]),
         ("{file}:0:1", ["FILE:LINE:COL"]),
         ("{file}", ["FILE:LINE:COL"]),
         ("{file}:x:1", ["FILE:LINE:COL"]),
@@ -97,7 +98,7 @@ def test_a_bad_option_is_one_sentence(file: Path, options: list[str], words: lis
 
     if options[1] == "cuda" and torch.cuda.is_available():
         pytest.skip("there is a GPU here, so 'cuda' is a good option")
-    result = run("complete", *options, f"{file}:6:22")
+    result = run("complete", *options, f"{file}:7:21")
     assert result.exit_code == 2
     assert all(word in result.stderr for word in words), result.stderr
 
@@ -143,7 +144,7 @@ def test_the_cache_is_shown_and_cleared(
     make_checkpoint: MakeCheckpoint, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    run("complete", "--model", make_checkpoint(Layout(4, 32)), f"{file}:6:22")
+    run("complete", "--model", make_checkpoint(Layout(4, 32)), f"{file}:7:21")
     shown = run("models", "cache").stdout
     assert str(tmp_path / "cache") in shown
     assert shown.count("MB") == 2

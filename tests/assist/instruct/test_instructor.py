@@ -139,7 +139,7 @@ def test_what_the_model_is_asked() -> None:
         (job,) = model.jobs
         dedented = "def f(self):\n    value = 1\n    return value"
         prompt = TOKENIZER.decode(job.ids)
-        question = f"Fix this problem in the code: value is useless\n\n```python\n{dedented}\n```\n\n### Response:"
+        question = f"```python\n{dedented}\n```\n\nFix this problem in the code: value is useless\n\n### Response:"
         assert prompt.endswith(f"### Instruction:\n{question}")
         assert TOKENIZER.decode(job.draft) == f"```python\n{dedented}\n```"
         assert job.key == ("instruct", URI) and job.priority is Priority.INSTRUCTION
