@@ -72,6 +72,16 @@ def test_one_model_does_both(assistant: Assistant, model: str) -> None:
     assert complete(assistant) > 0  # its engine is still open
 
 
+def test_a_second_action_on_the_same_code_finds_it_computed(assistant: Assistant) -> None:
+    instructor = LocalBackend().load_instructor(Settings(), beside=assistant)
+    review = replace(ACTIONS["explain"], name="review", instruction="What could go wrong here?")
+    for action in (ACTIONS["explain"], review):
+        figures = asyncio.run(instructor.instruct(Request(DOCUMENT, Span(0, 0), action))).figures
+    assert figures.prompt_tokens > 60
+    assert 5 < figures.computed_tokens < 20, "the instruction and what ends the prompt"
+    instructor.close()
+
+
 def test_without_an_assistant_the_model_is_loaded_alone() -> None:
     assert explain(LocalBackend(), Settings(), None).text
 

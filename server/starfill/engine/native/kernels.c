@@ -1,6 +1,6 @@
 /* What Starfill computes natively on x86-64: GPTQ linears, attention over the KV cache, activations.
 
-   Each function gives a row the same bits however many rows, threads or lanes compute it: integer sums are exact, and
+   Each function gives a row the same bits however many rows or threads compute it: integer sums are exact, and
    float sums have one order, that of the positions. `body.h` is compiled once for each instruction set; `__init__.py`
    declares the functions below for Python and asks `starfill_isa` first. All arrays are contiguous.
 
