@@ -8,7 +8,7 @@ import pytest
 
 from editors.neovim import LAST, LINES, PATH, ROOT, Neovim, find, readme_lines, until
 
-SOURCE = "import os\n\n\ndef main():\n    größe = 0; return os"
+SOURCE = "import json\n\n\ndef load(größe):\n    with open(größe) as file: return json"
 
 
 @pytest.fixture(scope="module")
