@@ -9,7 +9,7 @@ MODULES = {
     for path in sorted((SOURCE / "starfill").rglob("*.py"))
 }
 
-ANYONE = {"background", "errors", "settings", "values"}
+ANYONE = {"background", "errors", "prefix", "settings", "values"}
 ROOMS = {  # room -> the rooms that it may import, besides itself
     "text": set(),
     "checkpoint": set(),

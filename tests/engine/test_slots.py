@@ -13,7 +13,8 @@ from engine.toy import CONTEXT, INFO, VOCAB, Toy, is_whole
 from starfill.engine.job import Job, Result
 from starfill.engine.kv_cache import BLOCK
 from starfill.engine.local import LocalEngine
-from starfill.engine.slots import PLACES, SPARE, Key, Slot, Slots, common_prefix
+from starfill.engine.slots import PLACES, SPARE, Key, Slot, Slots
+from starfill.prefix import common_prefix
 
 SHAPE = Toy().kv_shape
 BLOCK_BYTES = SHAPE.bytes_per_token * BLOCK

@@ -54,6 +54,8 @@ def apply(old: str, edits: tuple[Edit, ...], at: int = 0) -> str:
         ("", "a", [Edit(0, 0, "a")]),
         ("a", "", [Edit(0, 1, "")]),
         ("", "a\n", [Edit(0, 0, "a\n")]),
+        ("", "a\n\na", [Edit(0, 0, "a\n\na")]),
+        ("x\n", "y\n\nz", [Edit(0, 2, "y\n\nz")]),
     ],
 )
 def test_edits(old: str, new: str, edits: list[Edit]) -> None:

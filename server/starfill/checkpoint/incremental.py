@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
+from starfill.prefix import common_prefix
+
 KEPT = 8  # texts: the windows of the last few documents
 SHORT = 256  # characters; such a text is encoded whole
 EDGE = 32  # characters that must agree at an end of the text before more is looked at
@@ -89,21 +91,9 @@ class Incremental:
 
 
 def shared(one: str, other: str) -> Shared:
-    head = _common(one, other)
-    return Shared(head, min(_common(one[::-1], other[::-1]), len(one) - head, len(other) - head))
+    head = common_prefix(one, other)
+    return Shared(head, min(common_prefix(one[::-1], other[::-1]), len(one) - head, len(other) - head))
 
 
 def _same_edge(one: str, other: str) -> bool:
     return one[:EDGE] == other[:EDGE] or one[-EDGE:] == other[-EDGE:]
-
-
-def _common(one: str, other: str) -> int:
-    """How many characters two texts have in common at their beginning."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:  # comparing slices runs in C, unlike a loop over characters
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

@@ -19,6 +19,7 @@ from starfill.checkpoint.weights import Weights
 from starfill.engine.generate import CHUNK
 from starfill.engine.linear import native
 from starfill.engine.linear.int4pack import kernel_group
+from starfill.engine.linear.rounding import BITS, head_groups
 from starfill.engine.linear.select import Shape, head_kernel, select
 from starfill.engine.memory import Demand, dense_bytes, int4_bytes, native_bytes
 from starfill.engine.models.decoder import Config
@@ -106,13 +107,13 @@ def _head(config: CheckpointConfig, tensor: Tensor, first_in: int, device: str) 
     q = config.quantization
     packs = q is not None and select(Shape(device, q.bits, first_in, q.groups(first_in))).packer is not None
     packer = head_kernel(device, hidden).packer if packs else None
-    groups = hidden // 128 if hidden % 128 == 0 else 1
+    groups = head_groups(hidden)
     if packer is native:
-        return native_bytes(hidden, vocabulary, 8, groups, zeros=False, ordered=False, bias=False)
+        return native_bytes(hidden, vocabulary, BITS, groups, zeros=False, ordered=False, bias=False)
     if packer is not None:
         group = kernel_group(hidden, groups)
         assert group is not None
-        return int4_bytes(hidden, vocabulary, 8, group, ordered=False, bias=False)
+        return int4_bytes(hidden, vocabulary, BITS, group, ordered=False, bias=False)
     return dense_bytes(hidden, vocabulary, _itemsize(device), bias=False)
 
 

@@ -31,7 +31,8 @@ from starfill.checkpoint.weights import weight_files
 from starfill.engine.job import ModelInfo
 from starfill.engine.kv_cache import KVCache, KVShape
 from starfill.engine.linear.packed_cache import stamp
-from starfill.engine.slots import Slot, common_prefix
+from starfill.engine.slots import Slot
+from starfill.prefix import common_prefix
 
 FORMAT = "1"  # to be changed whenever the same ids come to other KV states, or are written otherwise
 AGE = 14 * 24 * 3600  # seconds; states not used for so long are removed

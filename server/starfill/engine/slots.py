@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 
 from starfill.engine.kv_cache import KVCache, KVShape
+from starfill.prefix import common_prefix
 
 SPARE = 16  # tokens of an earlier prompt that may be lost, or computed again, without looking for something better
 PLACES = 8  # states of one document
@@ -134,16 +135,3 @@ class Slots:
 def _may_share(a: Sequence[int], b: Sequence[int], length: int) -> bool:
     """Whether `a` may share `length` leading ids with `b`: a look at the last of them, which tells most apart."""
     return length <= min(len(a), len(b)) and (length == 0 or a[length - 1] == b[length - 1])
-
-
-def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
-    """The number of leading ids that `a` and `b` share."""
-    a, b = tuple(a), tuple(b)  # slices of a list and of a tuple never equal each other
-    low, high = 0, min(len(a), len(b))
-    while low < high:  # comparing slices runs in C, unlike a loop over ids
-        middle = (low + high + 1) // 2
-        if a[low:middle] == b[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

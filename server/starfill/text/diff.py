@@ -39,7 +39,11 @@ def line_edits(old: str, new: str, at: int = 0) -> tuple[Edit, ...]:
         starts.append(starts[-1] + len(line))
     edits = [Edit(starts[a], starts[b], "".join(after[c:d])) for a, b, c, d in differences(before, after)]
     if end and edits[-1].end == starts[-1]:
-        edits[-1] = _without_last_end(edits[-1], at + len(old), end)
+        last = _without_last_end(edits.pop(), at + len(old), end)
+        if edits and edits[-1].end == last.start:  # only a blank line stood between them, and its end is the last one's
+            first = edits.pop()
+            last = Edit(first.start, last.end, first.text + last.text)
+        edits.append(last)
     return tuple(edits)
 
 

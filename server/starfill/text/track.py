@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from starfill.prefix import common_prefix
 from starfill.text.document import Change, Document
 from starfill.text.position import Encoding, Span
 
@@ -45,18 +46,6 @@ def _replaced(document: Document, change: Change, encoding: Encoding) -> Iterato
         yield start, end
     old = document.slice(start, end)
     shorter = min(len(old), len(new))
-    head, tail = _common(old, new), _common(old[::-1], new[::-1])
+    head, tail = common_prefix(old, new), common_prefix(old[::-1], new[::-1])
     yield start + head, end - min(tail, shorter - head)
     yield start + min(head, shorter - tail), end - tail
-
-
-def _common(one: str, other: str) -> int:
-    """How many characters two texts have in common at their beginning."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low

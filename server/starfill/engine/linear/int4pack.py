@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 
 from starfill.engine.linear.reference import Packed, codes
-from starfill.engine.linear.rounding import BITS, round_columns
+from starfill.engine.linear.rounding import BITS, head_groups, round_columns
 
 GROUPS = (256, 128, 64, 32)  # what the operator takes, best first
 COLUMNS = 256  # output features converted at a time, which bounds the working memory
@@ -115,7 +115,7 @@ def pack(layer: Packed) -> Int4Linear:
 def pack_head(weight: torch.Tensor) -> Int4Linear:
     """An unquantized output head [N, K], rounded to 8 bits."""
     rows = weight.shape[1]
-    group_size = kernel_group(rows, rows // 128 if rows % 128 == 0 else 1) or rows
+    group_size = kernel_group(rows, head_groups(rows)) or rows
     parts = _by_columns(len(weight), lambda start, stop: _head_columns(weight[start:stop], group_size))
     return Int4Linear(parts, group_size, len(weight), None, None)
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 import torch
 
 from starfill.engine.linear.reference import Packed, codes
-from starfill.engine.linear.rounding import BITS, round_columns
+from starfill.engine.linear.rounding import BITS, head_groups, round_columns
 from starfill.engine.native import LinearWeights, native
 
 TILE = 32  # output features that stand together
@@ -38,16 +38,16 @@ class NativeLinear:
         assert kernels is not None  # `select` sees to it
         self._kernels = kernels
         self._tensors = tensors
-        bits, block, self._in = (int(number) for number in tensors["layout"])
+        bits, block, in_features = (int(number) for number in tensors["layout"])
         pointers = {name: t.data_ptr() for name, t in tensors.items() if name not in ("layout", "gain")}
         self._weights = LinearWeights(
             **pointers,
             gain=float(tensors["gain"]),
             bits=bits,
-            in_features=self._in,
+            in_features=in_features,
             out_features=out_features,
             block=block,
-            blocks_per_group=self._in // block // tensors["scales"].shape[1],
+            blocks_per_group=in_features // block // tensors["scales"].shape[1],
         )
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
@@ -98,7 +98,7 @@ def pack(layer: Packed) -> NativeLinear:
 def pack_head(weight: torch.Tensor) -> NativeLinear:
     """An unquantized output head [N, K], rounded to 8 bits."""
     out_features, in_features = weight.shape
-    groups = in_features // 128 if in_features % 128 == 0 else 1
+    groups = head_groups(in_features)
 
     def columns(start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         q, scale = round_columns(weight[start:stop], in_features // groups)

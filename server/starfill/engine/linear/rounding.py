@@ -11,6 +11,11 @@ import torch
 BITS = 8
 
 
+def head_groups(in_features: int) -> int:
+    """How many groups of input features of a head have a scale of their own."""
+    return in_features // 128 if in_features % 128 == 0 else 1
+
+
 def round_columns(weight: torch.Tensor, group_size: int) -> tuple[torch.Tensor, torch.Tensor]:
     """weight [n, K] -> codes int32 [n, K] around 128, and their scales float32 [groups, n]."""
     grouped = weight.float().view(len(weight), -1, group_size)  # [n, groups, rows]

@@ -10,6 +10,7 @@ import torch
 
 from starfill.engine.linear import int4pack, native
 from starfill.engine.linear.reference import Packed
+from starfill.engine.linear.rounding import BITS, head_groups
 from starfill.engine.native import native as native_kernels
 
 
@@ -83,4 +84,4 @@ def select(shape: Shape) -> Kernel:
 
 def head_kernel(device: str, in_features: int) -> Kernel:
     """What runs an output head rounded to 8 bits, beside packed linears."""
-    return select(Shape(device, 8, in_features, in_features // 128 if in_features % 128 == 0 else 1))
+    return select(Shape(device, BITS, in_features, head_groups(in_features)))
