@@ -34,6 +34,7 @@ def each_kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
             "attention.native",
             "models.activation.native",
             "models.decoder.native",
+            "models.fused.native",
         ):
             monkeypatch.setattr(f"starfill.engine.{user}", lambda: None)
     return str(request.param)

@@ -92,6 +92,7 @@ def test_layers_on_several_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert spread.info.device == "cpu, cpu:0"
     assert spread.model.kv_shape.devices == placed
     ids = some_ids(140)
+    monkeypatch.setattr("starfill.engine.models.fused.native", lambda: None)  # the others take the same steps then
     assert torch.equal(logits(spread.model, *ids.split([100, 40])), logits(model_at(tmp_path), ids))
     assert moved == [second, first] * 2  # twice in each pass, and never where all layers are together
 

@@ -60,6 +60,10 @@ class KVCache:
             self._storage[layer] = grown
         self.capacity = capacity
 
+    def addresses(self) -> list[int]:
+        """Where each layer's storage stands, until room is made the next time."""
+        return [storage.data_ptr() for storage in self._storage]
+
     def write(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Put keys, values [kv_heads, T, head_dim] at positions length.. of one layer (room must be reserved).
 

@@ -40,7 +40,7 @@ class NativeLinear:
         self._tensors = tensors
         bits, block, in_features = (int(number) for number in tensors["layout"])
         pointers = {name: t.data_ptr() for name, t in tensors.items() if name not in ("layout", "gain")}
-        self._weights = LinearWeights(
+        self.weights = LinearWeights(
             **pointers,
             gain=float(tensors["gain"]),
             bits=bits,
@@ -52,7 +52,7 @@ class NativeLinear:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """x float [T, K] -> float32 [T, N]."""
-        return self._kernels.linear(self._weights, x.float())
+        return self._kernels.linear(self.weights, x.float())
 
     @property
     def nbytes(self) -> int:

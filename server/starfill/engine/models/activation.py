@@ -26,7 +26,7 @@ class Steady:
 
     def __init__(self, function: Activation, kind: Kind) -> None:
         self._function = function
-        self._kind = kind
+        self.kind = kind
 
     @cached_property
     def _table(self) -> torch.Tensor:
@@ -38,7 +38,7 @@ class Steady:
             if x.dtype == torch.bfloat16:
                 return self._table.index_select(0, x.view(torch.uint16).to(torch.int32).view(-1)).view(x.shape)
             if x.dtype == torch.float32 and (kernels := native()) is not None:
-                return kernels.activation(x, self._kind)
+                return kernels.activation(x, self.kind)
         return self._function(x)
 
 

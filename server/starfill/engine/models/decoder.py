@@ -11,12 +11,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import torch
 
 from starfill.engine.attention import Sight
 from starfill.engine.kv_cache import KVCache, KVShape
+from starfill.engine.linear.select import Linear
+from starfill.engine.models.fused import Fused, Parts
+from starfill.engine.models.norm import Norm
 from starfill.engine.models.source import Source
 from starfill.engine.native import native
 from starfill.engine.native.team import Team
@@ -60,6 +64,8 @@ class Rows:
 
 
 class Block(Protocol):
+    def parts(self) -> Parts: ...
+
     def __call__(self, x: torch.Tensor, rows: Rows) -> torch.Tensor:
         """x [R, hidden] float32, the residual stream, on the block's device."""
         ...
@@ -100,24 +106,29 @@ class LanguageModel(Protocol):
 class Decoder(ABC):
     """Token ids to logits. The residual stream, norms and attention are float32, whatever the linears use.
 
-    window: how many positions back a row may look, itself among them; None for all.
+    ending: the norm before the head, and the head. window: how many positions back a row may look, itself among them;
+    None for all.
     """
 
     through = ""
 
-    def __init__(self, config: Config, source: Source, blocks: Sequence[Block], window: int | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        source: Source,
+        blocks: Sequence[Block],
+        ending: tuple[Norm, Linear],
+        window: int | None = None,
+    ) -> None:
         self.kv_shape = replace(config.kv_shape(torch.float32, source.device), devices=source.devices)
         self.stages = stages(blocks, source.devices)
         self.window = window
+        self.norm, self.lm_head = ending
         self._team = Team(torch.get_num_threads())
 
     @abstractmethod
     def embed(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """ids and positions int64 [R] -> x [R, hidden] float32."""
-
-    @abstractmethod
-    def logits(self, x: torch.Tensor) -> torch.Tensor:
-        """x [R, hidden] -> [R, vocab] float32."""
 
     def rotation(self, positions: torch.Tensor) -> Rotation | None:
         """How queries and keys at these positions are turned; None where positions are embedded instead."""
@@ -126,8 +137,7 @@ class Decoder(ABC):
     def __call__(self, ids: torch.Tensor, cache: KVCache, last: int) -> torch.Tensor:
         """Compute ids int64 [T] behind the cache and keep their KV; logits float32 [last, vocab] of the last ones."""
         with self._timed(len(ids)):
-            x = self._run(ids, (cache,))
-            logits = self.logits(x[len(ids) - last :]) if last else x[:0]
+            logits = self._run(ids, (cache,), last)
         cache.advance(len(ids))
         return logits
 
@@ -138,7 +148,7 @@ class Decoder(ABC):
         advance or none.
         """
         with self._timed(len(ids)):
-            logits = self.logits(self._run(ids, caches))
+            logits = self._run(ids, caches, last=len(ids))
         for cache in caches:
             cache.advance(1)
         return logits
@@ -158,24 +168,33 @@ class Decoder(ABC):
             kernels.threads = self._team.size
         self._team.learn(rows, time.perf_counter() - began)
 
-    def _run(self, ids: torch.Tensor, caches: Sequence[KVCache]) -> torch.Tensor:
+    @cached_property
+    def _fused(self) -> Fused | None:
+        if len(self.stages) > 1:
+            return None
+        parts = [block.parts() for block in self.stages[0][1]]
+        return Fused.of(parts, self.norm, self.lm_head, self.kv_shape, self.window)
+
+    def _run(self, ids: torch.Tensor, caches: Sequence[KVCache], last: int) -> torch.Tensor:
+        """Logits [last, vocab] of the last rows; the caches hold the rows' KV, but don't count them yet."""
         tokens, device = len(ids) // len(caches), ids.device
-        views = []
         for cache in caches:
             cache.reserve(tokens)
-            views.append(View(cache, Sight(cache.length, tokens, self.window, device)))
         if len(caches) == 1:
             positions = torch.arange(caches[0].length, caches[0].length + tokens, device=device)
         else:
             positions = torch.tensor([cache.length for cache in caches], device=device)
-        x = self.embed(ids, positions)
-        rows = Rows(positions, tuple(views), self.rotation(positions))
+        x, rotation = self.embed(ids, positions), self.rotation(positions)
+        if self._fused is not None:
+            return self._fused(x, rotation, caches, last)
+        views = tuple(View(cache, Sight(cache.length, tokens, self.window, device)) for cache in caches)
+        rows = Rows(positions, views, rotation)
         for stage, (device, blocks) in enumerate(self.stages):
             if stage:
                 x, rows = x.to(device), rows.to(device)
             for block in blocks:
                 x = block(x, rows)
-        return x
+        return self.lm_head(self.norm(x[len(ids) - last :])).float() if last else x[:0]
 
 
 def stages(blocks: Sequence[Block], devices: Sequence[torch.device]) -> list[tuple[torch.device, list[Block]]]:

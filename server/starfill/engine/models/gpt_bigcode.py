@@ -11,6 +11,7 @@ import torch
 from starfill.engine.kv_cache import KVShape
 from starfill.engine.models.activation import ACTIVATIONS, check_activation
 from starfill.engine.models.decoder import Decoder, Rows
+from starfill.engine.models.fused import Parts
 from starfill.engine.models.norm import LayerNorm
 from starfill.engine.models.source import Source, field
 from starfill.errors import CheckpointError
@@ -92,6 +93,9 @@ class Block:
         self.c_fc, self.c_out = linear["mlp.c_fc"], linear["mlp.c_proj"]
         self.activation = ACTIVATIONS[config.activation]
 
+    def parts(self) -> Parts:
+        return Parts(self.ln_1, (self.c_attn,), self.c_proj, self.ln_2, None, self.c_fc, self.c_out, self.activation)
+
     def __call__(self, x: torch.Tensor, rows: Rows) -> torch.Tensor:
         qkv = self.c_attn(self.ln_1(x)).to(x.dtype)
         q, k, v = qkv.split_with_sizes([self.n_embd, self.head_dim, self.head_dim], dim=1)
@@ -107,13 +111,10 @@ class Model(Decoder):
         size = (config.vocab_size, config.n_embd)
         self.wte = source.table("transformer.wte.weight", size)
         self.wpe = source.table("transformer.wpe.weight", (config.n_positions, config.n_embd))
-        super().__init__(config, source, [Block(config, source.at(layer), layer) for layer in range(config.n_layer)])
+        blocks = [Block(config, source.at(layer), layer) for layer in range(config.n_layer)]
         end = source.at(-1)
-        self.ln_f = LayerNorm(end, "transformer.ln_f", config.n_embd, config.layer_norm_epsilon)
-        self.lm_head = end.head("lm_head.weight", "transformer.wte.weight", size)
+        norm = LayerNorm(end, "transformer.ln_f", config.n_embd, config.layer_norm_epsilon)
+        super().__init__(config, source, blocks, (norm, end.head("lm_head.weight", "transformer.wte.weight", size)))
 
     def embed(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         return self.wte[ids].float() + self.wpe[positions].float()
-
-    def logits(self, x: torch.Tensor) -> torch.Tensor:
-        return self.lm_head(self.ln_f(x)).float()

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 
 from starfill.engine.models.source import Source
 
 
+class Norm(Protocol):
+    """bias None: divides by the root of the mean square, without subtracting the mean."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    eps: float
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor: ...
+
+
 class LayerNorm:
     def __init__(self, source: Source, name: str, size: int, eps: float) -> None:
         self.weight = source.tensor(f"{name}.weight", (size,))
-        self.bias = source.tensor(f"{name}.bias", (size,))
+        self.bias: torch.Tensor | None = source.tensor(f"{name}.bias", (size,))
         self.eps = eps
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
@@ -20,6 +32,7 @@ class LayerNorm:
 class RMSNorm:
     def __init__(self, source: Source, name: str, size: int, eps: float) -> None:
         self.weight = source.tensor(f"{name}.weight", (size,))
+        self.bias: torch.Tensor | None = None
         self.eps = eps
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ import torch
 from starfill.engine.kv_cache import KVShape
 from starfill.engine.models.activation import ACTIVATIONS, check_activation
 from starfill.engine.models.decoder import Decoder, Rotation, Rows
+from starfill.engine.models.fused import Parts
 from starfill.engine.models.grouped_query import GroupedQueryAttention, Heads
 from starfill.engine.models.norm import LayerNorm
 from starfill.engine.models.rotary import Rope, Rotary
@@ -99,6 +100,12 @@ class Block:
         )
         self.activation = ACTIVATIONS[config.activation]
 
+    def parts(self) -> Parts:
+        a = self.attention
+        return Parts(
+            self.input_norm, (a.q, a.k, a.v), a.o, self.mlp_norm, None, self.c_fc, self.c_proj, self.activation
+        )
+
     def __call__(self, x: torch.Tensor, rows: Rows) -> torch.Tensor:
         x = x + self.attention(self.input_norm(x), rows)
         return x + self.c_proj(self.activation(self.c_fc(self.mlp_norm(x))))
@@ -111,16 +118,13 @@ class Model(Decoder):
         self.embed_tokens = source.table("model.embed_tokens.weight", size)
         self.rotary = Rotary(config.rope, config.heads.head_dim, config.context_length, source.device)
         blocks = [Block(config, source.at(layer), layer) for layer in range(config.n_layer)]
-        super().__init__(config, source, blocks, config.window)
         end = source.at(-1)
-        self.norm = LayerNorm(end, "model.norm", config.n_embd, config.norm_epsilon)
-        self.lm_head = end.head("lm_head.weight", "model.embed_tokens.weight" if config.tied else None, size)
+        norm = LayerNorm(end, "model.norm", config.n_embd, config.norm_epsilon)
+        head = end.head("lm_head.weight", "model.embed_tokens.weight" if config.tied else None, size)
+        super().__init__(config, source, blocks, (norm, head), config.window)
 
     def embed(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         return self.embed_tokens[ids].float()
 
     def rotation(self, positions: torch.Tensor) -> Rotation:
         return self.rotary(positions)
-
-    def logits(self, x: torch.Tensor) -> torch.Tensor:
-        return self.lm_head(self.norm(x)).float()

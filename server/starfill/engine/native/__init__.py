@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 LIBRARY = "_kernels"
-INTERFACE = 1  # as in kernels.c; a library of another one was built from older or newer sources
+INTERFACE = 2  # as in kernels.c; a library of another one was built from older or newer sources
 AGAIN = "install Starfill again"
 
 _pointer, _int, _float, _long = ctypes.c_void_p, ctypes.c_int32, ctypes.c_float, ctypes.c_int64
@@ -51,6 +51,50 @@ class AttentionCall(ctypes.Structure):
     )
 
 
+class NormParts(ctypes.Structure):
+    """`struct norm` in kernels.c."""
+
+    _fields_ = (("weight", _pointer), ("bias", _pointer), ("eps", _float))
+
+
+class LayerParts(ctypes.Structure):
+    """`struct layer` in kernels.c; pointers to linears."""
+
+    _fields_ = (
+        *((name, NormParts) for name in ("before_attention", "before_mlp")),
+        *((name, ctypes.POINTER(LinearWeights)) for name in ("q", "k", "v", "o", "gate", "up", "down")),
+    )
+
+
+class ModelParts(ctypes.Structure):
+    """`struct model` in kernels.c."""
+
+    _fields_ = (
+        ("layers", ctypes.POINTER(LayerParts)),
+        ("before_head", NormParts),
+        ("head", ctypes.POINTER(LinearWeights)),
+        ("scale", _float),
+        *((name, _int) for name in ("n_layer", "hidden", "inner", "heads", "kv_heads", "dim", "window", "activation")),
+    )
+
+
+class Rows(ctypes.Structure):
+    """`struct sequence` in kernels.c."""
+
+    _fields_ = (("kv", ctypes.POINTER(_pointer)), ("capacity", _long), ("start", _int), ("rows", _int))
+
+
+class Pass(ctypes.Structure):
+    """`struct pass` in kernels.c."""
+
+    _fields_ = (
+        *((name, _pointer) for name in ("x", "cosines", "sines")),
+        ("sequence", ctypes.POINTER(Rows)),
+        ("logits", _pointer),
+        *((name, _int) for name in ("sequences", "rows", "last")),
+    )
+
+
 class Native:
     """The library's functions over tensors, all of them float32 and on the CPU.
 
@@ -64,6 +108,8 @@ class Native:
         self._linear.argtypes = [_pointer, _pointer, _pointer, _int, _int, _int]
         self._attention = library.starfill_attention
         self._attention.argtypes = [_pointer, _int, _int]
+        self._pass = library.starfill_pass
+        self._pass.argtypes = [ctypes.POINTER(ModelParts), ctypes.POINTER(Pass), _int, _int]
         self._activation = library.starfill_activation
         self._activation.argtypes = [_pointer, _pointer, _long, _int, _int, _int]
         self._activation.restype = None
@@ -76,6 +122,11 @@ class Native:
         if self._linear(ctypes.addressof(weights), x.data_ptr(), y.data_ptr(), rows, self.threads, self.isa):
             raise MemoryError
         return y
+
+    def whole_pass(self, model: ModelParts, rows: Pass) -> None:
+        """All layers and the head, see kernels.c; whoever calls keeps what the structures point to."""
+        if self._pass(model, rows, self.threads, self.isa):
+            raise MemoryError
 
     def attention(
         self, q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, start: int, scale: float, window: int | None

@@ -1,4 +1,5 @@
-/* What Starfill computes natively on x86-64: GPTQ linears, attention over the KV cache, activations.
+/* What Starfill computes natively on x86-64: whole passes of a decoder, and their parts alone: GPTQ linears, attention
+   over the KV cache, activations.
 
    Each function gives a row the same bits however many rows or threads compute it: integer sums are exact, and
    float sums have one order, that of the positions. `body.h` is compiled once for each instruction set; `__init__.py`
@@ -9,7 +10,7 @@
 #include <stdint.h>
 
 /* Of what Python must know: the functions, the structs and how weights are packed. The same in __init__.py. */
-#define INTERFACE 1
+#define INTERFACE 2
 
 int starfill_interface(void) { return INTERFACE; }
 
@@ -47,6 +48,47 @@ struct attention {
 
 enum activation { SILU, GELU_TANH, GELU };
 
+/* A norm of rows: less their mean, divided by their deviation, times weight, plus bias; bias NULL: without mean (RMS). */
+struct norm {
+    const float *weight, *bias;
+    float eps;
+};
+
+/* k, v NULL: q's outputs are queries, keys and values. gate NULL: the MLP is down(activation(up(x))), else
+   down(activation(gate(x)) * up(x)). */
+struct layer {
+    struct norm before_attention, before_mlp;
+    const struct linear *q, *k, *v, *o, *gate, *up, *down;
+};
+
+/* hidden, inner, dim: multiples of 16. window as in `attention`. */
+struct model {
+    const struct layer *layers;
+    struct norm before_head;
+    const struct linear *head;
+    float scale;
+    int32_t n_layer, hidden, inner, heads, kv_heads, dim, window, activation;
+};
+
+/* Some rows of a pass: at the positions start.. of one sequence. kv [n_layer]: each float32 [2][kv_heads][capacity][dim],
+   keys and values; those of the rows are written. */
+struct sequence {
+    float *const *kv;
+    int64_t capacity;
+    int32_t start, rows;
+};
+
+/* x       float32 [rows][hidden], the embedded rows of all sequences, one sequence after the other; overwritten
+   cosines, sines  float32 [rows][dim], by which queries and keys are turned (signed sines), or NULL
+   logits  float32 [last][vocab], of the last rows */
+struct pass {
+    float *x;
+    const float *cosines, *sines;
+    const struct sequence *sequence;
+    float *logits;
+    int32_t sequences, rows, last;
+};
+
 #if defined(__x86_64__) && defined(__GNUC__)
 
 #include <immintrin.h>
@@ -59,7 +101,9 @@ enum activation { SILU, GELU_TANH, GELU };
 #define KEYS 128     /* positions whose attention is computed at once */
 #define QUERIES 16   /* query rows that share a pass over them */
 #define GROUP 8      /* passes that a thread makes over the same keys, one after the other, before it goes on */
+#define SOME 64      /* of them, whose values stay in the first cache */
 #define CHUNK 128    /* rows of x that share a pass over a tile */
+#define MIN_BLOCK 32
 #define MAX_BLOCK 128
 #define MAX_DIM 1024
 #define LITTLE (1 << 17) /* multiplications that are over sooner than threads have met. One thread then works outside of
@@ -95,6 +139,11 @@ int starfill_isa(void) {
 /* x float32 [rows][in] -> y float32 [rows][out]. 0, or -1 without memory. */
 int starfill_linear(const struct linear *l, const float *x, float *y, int rows, int threads, int isa) {
     return isa == 512 ? linear_avx512(l, x, y, rows, threads) : linear_avx2(l, x, y, rows, threads);
+}
+
+/* 0, or -1 without memory; then nothing that counts has changed. */
+int starfill_pass(const struct model *m, const struct pass *p, int threads, int isa) {
+    return isa == 512 ? pass_avx512(m, p, threads) : pass_avx2(m, p, threads);
 }
 
 int starfill_attention(const struct attention *a, int threads, int isa) {
