@@ -219,6 +219,11 @@ def _closed_by_rest(stack: tuple[str, ...], taken: int, place: Place) -> bool:
     if quote and quote[0] in QUOTES and quote in place.rest and stack[-1:] != (quote,):
         return False
     below = place.closers[taken:] + "\n".join((place.rest, *place.below))[:NEAR]
-    needed = [closing.text for closing in scan(below).closing] if place.closers[:1] not in tuple(QUOTES) else []
-    innermost = [CLOSER_OF[mark] for mark in reversed(stack) if mark in CLOSER_OF]
+    needed = _needed_by(below) if place.closers[:1] not in tuple(QUOTES) else ()
+    innermost = tuple(CLOSER_OF[mark] for mark in reversed(stack) if mark in CLOSER_OF)
     return innermost[: len(needed)] == needed
+
+
+@lru_cache(maxsize=16)  # while a line is being typed, what stands below is the same
+def _needed_by(below: str) -> tuple[str, ...]:
+    return tuple(closing.text for closing in scan(below).closing)
