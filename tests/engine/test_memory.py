@@ -156,7 +156,7 @@ def test_advice_fits_when_followed() -> None:
 def test_inspect_says_what_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write(tmp_path, SHAPES["tiny"], Layout(4, 32))
     facts = {fact.key: fact for fact in inspect(folder, documents=3, context=100)}
-    kv = 2 * 2 * 32 * 4
+    kv = 2 * 2 * 32 * 2
     assert facts["kvBytes"].value == 3 * 100 * kv
     assert facts["kvBytes"].shown == "0 MB for 3 documents of 100 tokens"
     assert facts["fits"].value is True

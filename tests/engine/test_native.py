@@ -39,23 +39,28 @@ def test_they_were_built_here() -> None:
     assert native() is not None
 
 
-def cache(kv_heads: int, length: int, dim: int) -> tuple[torch.Tensor, torch.Tensor]:
+def cache(
+    kv_heads: int, length: int, dim: int, dtype: torch.dtype = torch.float32
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Keys and values as a KV cache keeps them: whole blocks of larger storage, with old numbers beyond the length."""
-    storage = torch.randn(2, kv_heads, length + 3 * BLOCK, dim, generator=torch.Generator().manual_seed(dim))
+    storage = torch.randn(2, kv_heads, length + 3 * BLOCK, dim, generator=torch.Generator().manual_seed(dim)).to(dtype)
     used = -(-length // BLOCK) * BLOCK
     return storage[0, :, :used], storage[1, :, :used]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
 @pytest.mark.parametrize("window", [None, 100, 1])
 @pytest.mark.parametrize(
     "heads,kv_heads,dim", [(16, 1, 128), (4, 1, 64), (8, 8, 64), (6, 2, 80), (4, 4, 256), (3, 3, 16)]
 )
-def test_attention(kernels: Native, heads: int, kv_heads: int, dim: int, window: int | None) -> None:
+def test_attention(
+    kernels: Native, heads: int, kv_heads: int, dim: int, window: int | None, dtype: torch.dtype
+) -> None:
     length, scale = 300, dim**-0.5
-    keys, values = cache(kv_heads, length, dim)
+    keys, values = cache(kv_heads, length, dim, dtype)
     q = 2 * torch.randn(length, heads, dim, generator=torch.Generator().manual_seed(1))
     together = kernels.attention(q, keys, values, 0, scale, window)
-    expected = attention(q, keys, values, Sight(0, length, window, CPU).mask, scale)
+    expected = attention(q, keys.float(), values.float(), Sight(0, length, window, CPU).mask, scale)
     assert torch.allclose(together, expected, atol=2e-5)
     for start, stop in ((0, 1), (299, 300), (100, 103), (5, 133), (127, 129), (255, 300), (256, 257)):
         later_keys, later_values = keys.clone(), values.clone()

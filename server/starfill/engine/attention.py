@@ -19,6 +19,12 @@ from starfill.engine.native import native
 NATIVE_LANES, NATIVE_DIM = 16, 1024  # head_dim must be a multiple of the one and at most the other
 
 
+def state_dtype(quantized: bool, head_dim: int, device: torch.device) -> torch.dtype:
+    """What keys and values are kept in: 16 bits beside quantized weights, where our kernel computes attention."""
+    ours = device.type == "cpu" and head_dim % NATIVE_LANES == 0 and head_dim <= NATIVE_DIM and native() is not None
+    return torch.float16 if quantized and ours else torch.float32
+
+
 @dataclass(frozen=True)
 class Sight:
     """Where the rows of a pass may look: `tokens` rows at positions start.., each back to the sequence's beginning.

@@ -43,6 +43,7 @@ class CheckpointSource:
         self.device = devices[0]
         self._config, self._weights, self._report = config, weights, report
         self._quantization = config.quantization
+        self.quantized = config.quantization is not None
         self._tally = Tally()
         linears = architecture.linears()
         self._total = len(linears) + 1

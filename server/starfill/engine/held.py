@@ -74,12 +74,12 @@ def held(config: CheckpointConfig, architecture: Config, weights: Weights, devic
     return Held(tuple(layers), before, after, mapped)
 
 
-def demand(architecture: Config, weights: int, device: torch.device) -> Demand:
+def demand(config: CheckpointConfig, architecture: Config, weights: int, device: torch.device) -> Demand:
     """weights: bytes held."""
     sizes = architecture.linears().values()
     return Demand(
         weights=weights,
-        kv_per_token=architecture.kv_shape(torch.float32, device).bytes_per_token,
+        kv_per_token=architecture.kv_shape(config.quantization is not None, device).bytes_per_token,
         layers=architecture.n_layer,
         heads=architecture.n_head,
         widest=max(max(size) for size in sizes),

@@ -13,7 +13,7 @@ from starfill.engine.held import Held, demand, held
 from starfill.engine.linear.select import Shape, select
 from starfill.engine.loader import choose_device, parse_architecture
 from starfill.engine.machine import system_memory
-from starfill.engine.memory import advice
+from starfill.engine.memory import Demand, advice
 from starfill.engine.models.decoder import Config
 from starfill.engine.placement import free_on_gpus
 
@@ -41,7 +41,7 @@ def inspect(folder: Path, documents: int = 1, context: int | None = None, device
     parts = held(config, architecture, weights, device.type)
     return [
         *_what_it_is(config, architecture, weights, device),
-        *_what_it_needs(architecture, parts, device, documents, length),
+        *_what_it_needs(demand(config, architecture, parts.total, device), parts, device, documents, length),
     ]
 
 
@@ -69,8 +69,7 @@ def _what_it_is(config: CheckpointConfig, architecture: Config, weights: Weights
     ]
 
 
-def _what_it_needs(architecture: Config, parts: Held, device: torch.device, documents: int, context: int) -> list[Fact]:
-    wanted = demand(architecture, parts.total, device)
+def _what_it_needs(wanted: Demand, parts: Held, device: torch.device, documents: int, context: int) -> list[Fact]:
     needs = wanted.needs(documents, context)
     gpus = free_on_gpus() if device.type == "cuda" else ()
     available = sum(gpus) if gpus else system_memory().available

@@ -32,7 +32,7 @@ def devices_of(config: CheckpointConfig, device: torch.device) -> tuple[torch.de
     layers = list(parts.layers)
     layers[0] += parts.before
     layers[-1] += parts.after
-    needs = demand(architecture, 0, device).needs(1, CONTEXT)
+    needs = demand(config, architecture, 0, device).needs(1, CONTEXT)
     for reserve in (needs.total, 0):  # better with too little room for long contexts than not at all
         placed = place(layers, free, reserve)
         if placed is not None:

@@ -27,7 +27,7 @@ def check_fits(config: CheckpointConfig, device: torch.device, first: ModelInfo)
     architecture = parse_architecture(config)
     parts = held(config, architecture, Weights.open(config), device.type)
     context = min(CONTEXT, architecture.context_length)
-    needed = demand(architecture, parts.total, device).needs(1, context).total
+    needed = demand(config, architecture, parts.total, device).needs(1, context).total
     own = anonymous_memory()
     room = system_memory().available + (first.weight_bytes if own is None else own) - first.weight_bytes
     if needed > room:

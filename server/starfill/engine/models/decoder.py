@@ -85,7 +85,9 @@ class Config(Protocol):
     @property
     def context_length(self) -> int: ...
 
-    def kv_shape(self, dtype: torch.dtype, device: torch.device) -> KVShape: ...
+    def kv_shape(self, quantized: bool, device: torch.device) -> KVShape:
+        """quantized: whether the linears are."""
+        ...
 
     def linears(self) -> dict[str, tuple[int, int]]:
         """(in_features, out_features) of each quantizable layer by its full name."""
@@ -120,7 +122,7 @@ class Decoder(ABC):
         ending: tuple[Norm, Linear],
         window: int | None = None,
     ) -> None:
-        self.kv_shape = replace(config.kv_shape(torch.float32, source.device), devices=source.devices)
+        self.kv_shape = replace(config.kv_shape(source.quantized, source.device), devices=source.devices)
         self.stages = stages(blocks, source.devices)
         self.window = window
         self.norm, self.lm_head = ending

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import torch
 
-from starfill.engine.attention import NATIVE_DIM, NATIVE_LANES
 from starfill.engine.kv_cache import KVCache, KVShape
 from starfill.engine.linear.native import NativeLinear
 from starfill.engine.linear.select import Linear
@@ -45,7 +44,7 @@ class Fused:
     def of(cls, blocks: Sequence[Parts], norm: Norm, head: Linear, kv: KVShape, window: int | None) -> Fused | None:
         """None where the kernels can't run, or not all of these parts."""
         kernels, first = native(), blocks[0]
-        if kernels is None or kv.dtype != torch.float32 or kv.head_dim % NATIVE_LANES or kv.head_dim > NATIVE_DIM:
+        if kernels is None or kv.dtype != torch.float16:
             return None
         linears = [head]
         for parts in blocks:

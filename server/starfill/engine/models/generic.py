@@ -78,8 +78,8 @@ class Config:
             shapes=tuple((name, shape) for name, shape in shapes.items() if shape is not None),
         )
 
-    def kv_shape(self, dtype: torch.dtype, device: torch.device) -> KVShape:
-        return KVShape(self.n_layer, self.kv_heads, self.head_dim, dtype, device)
+    def kv_shape(self, quantized: bool, device: torch.device) -> KVShape:
+        return KVShape(self.n_layer, self.kv_heads, self.head_dim, torch.float32, device)
 
     def linears(self) -> dict[str, tuple[int, int]]:
         """(in_features, out_features) of each linear layer of the class but the head, by name."""
@@ -151,7 +151,7 @@ class Model:
                 " model, or device 'cpu'"
             )
         self.config = config
-        self.kv_shape = config.kv_shape(torch.float32, source.device)
+        self.kv_shape = config.kv_shape(source.quantized, source.device)
         with _parameters_on_meta():
             self._model = _build(config.theirs, config.attention)
         for name, shape in config.linears().items():

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from starfill.engine.attention import state_dtype
 from starfill.engine.kv_cache import KVShape
 from starfill.engine.models.activation import ACTIVATIONS, check_activation
 from starfill.engine.models.decoder import Decoder, Rows
@@ -61,7 +62,8 @@ class Config:
     def context_length(self) -> int:
         return self.n_positions
 
-    def kv_shape(self, dtype: torch.dtype, device: torch.device) -> KVShape:
+    def kv_shape(self, quantized: bool, device: torch.device) -> KVShape:
+        dtype = state_dtype(quantized, self.head_dim, device)
         return KVShape(self.n_layer, 1, self.head_dim, dtype, device)
 
     def linears(self) -> dict[str, tuple[int, int]]:

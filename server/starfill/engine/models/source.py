@@ -14,8 +14,9 @@ T = TypeVar("T", int, float, str)
 
 
 class Source(Protocol):
-    """device: where what is asked for goes. devices: of each layer, one after the other."""
+    """device: where what is asked for goes. devices: of each layer, one after the other. quantized: are linears?"""
 
+    quantized: bool
     device: torch.device
     devices: tuple[torch.device, ...]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from starfill.engine.attention import state_dtype
 from starfill.engine.kv_cache import KVShape
 from starfill.engine.models.activation import ACTIVATIONS, check_activation
 from starfill.engine.models.decoder import Decoder, Rotation, Rows
@@ -71,7 +72,8 @@ class Config:
     def heads(self) -> Heads:
         return Heads(self.n_embd, self.n_head, self.kv_heads, self.n_embd // self.n_head)
 
-    def kv_shape(self, dtype: torch.dtype, device: torch.device) -> KVShape:
+    def kv_shape(self, quantized: bool, device: torch.device) -> KVShape:
+        dtype = state_dtype(quantized, self.heads.head_dim, device)
         return KVShape(self.n_layer, self.kv_heads, self.heads.head_dim, dtype, device)
 
     def linears(self) -> dict[str, tuple[int, int]]:

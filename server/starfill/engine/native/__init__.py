@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 LIBRARY = "_kernels"
-INTERFACE = 2  # as in kernels.c; a library of another one was built from older or newer sources
+INTERFACE = 3  # as in kernels.c; a library of another one was built from older or newer sources
 AGAIN = "install Starfill again"
 
 _pointer, _int, _float, _long = ctypes.c_void_p, ctypes.c_int32, ctypes.c_float, ctypes.c_int64
@@ -47,7 +47,7 @@ class AttentionCall(ctypes.Structure):
         *((name, _pointer) for name in ("q", "keys", "values", "out")),
         ("capacity", _long),
         ("scale", _float),
-        *((name, _int) for name in ("rows", "heads", "kv_heads", "dim", "start", "window")),
+        *((name, _int) for name in ("rows", "heads", "kv_heads", "dim", "start", "window", "half")),
     )
 
 
@@ -96,7 +96,7 @@ class Pass(ctypes.Structure):
 
 
 class Native:
-    """The library's functions over tensors, all of them float32 and on the CPU.
+    """The library's functions over tensors, float32 where nothing else is said, and on the CPU.
 
     isa: bits of the vectors that it uses, 512 or 256. threads: how many compute; the results are the same.
     """
@@ -133,15 +133,16 @@ class Native:
     ) -> torch.Tensor:
         """q [T, heads, D] at positions start.. of a sequence; keys, values [kv_heads, capacity, D] -> [T, heads * D].
 
-        A row looks at its own position and those before it, `window` of them at most. keys and values may be slices of
-        larger storage: only their last two dimensions must be contiguous. Capacity is a multiple of 128.
+        A row looks at its own position and those before it, `window` of them at most. keys and values are float32 or
+        float16, and may be slices of larger storage: only their last two dimensions must be contiguous. Capacity is a
+        multiple of 128.
         """
         q = q.contiguous()
         rows, heads, dim = q.shape
         out = torch.empty(rows, heads * dim)
         call = AttentionCall(
             q.data_ptr(), keys.data_ptr(), values.data_ptr(), out.data_ptr(), keys.stride(0) // dim, scale,
-            rows, heads, keys.shape[0], dim, start, window or 0,
+            rows, heads, keys.shape[0], dim, start, window or 0, keys.dtype == torch.float16,
         )  # fmt: skip
         if self._attention(ctypes.addressof(call), self.threads, self.isa):
             raise MemoryError

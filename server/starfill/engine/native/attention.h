@@ -80,35 +80,42 @@ static struct F(part) F(weigh)(float *s, int from, int to) {
     return part;
 }
 
+/* SOME keys' vectors as float32, converted into `to` where they are kept in 16 bits. */
+INLINE const float *F(floats)(const struct attention *a, const void *from, int64_t at, float *to) {
+    if (!a->half) return (const float *)from + at;
+    for (int i = 0; i < SOME * a->dim; i += LANES) store(to + i, F(load_half)((const uint16_t *)from + at + i));
+    return to;
+}
+
 /* One block of keys for one pass of queries: parts [count], out [count][stride]. */
 static void F(block)(const struct attention *a, int head, const struct F(queries) *queries, int block,
                      struct F(part) *parts, float *out, int64_t stride) {
-    float s[QUERIES * KEYS] __attribute__((aligned(64)));
+    float s[QUERIES * KEYS] __attribute__((aligned(64))), converted[SOME * MAX_DIM] __attribute__((aligned(64)));
     int64_t at = ((int64_t)head * a->capacity + (int64_t)block * KEYS) * a->dim;
-    const float *k = a->keys + at, *v = a->values + at;
     int r, count = queries->count;
-    for (int key = 0; key < KEYS; key += 4) { /* keys outside: they then come from the first cache for all queries */
-        for (r = 0; r + 4 <= count; r += 4)
-            F(scores4)(queries->q + r, k + (int64_t)key * a->dim, a->dim, a->scale, s + r * KEYS + key, 4);
-        for (; r < count; r++)
-            F(scores4)(queries->q + r, k + (int64_t)key * a->dim, a->dim, a->scale, s + r * KEYS + key, 1);
+    for (int first = 0; first < KEYS; first += SOME) {
+        const float *k = F(floats)(a, a->keys, at + (int64_t)first * a->dim, converted);
+        for (int key = first; key < first + SOME; key += 4, k += 4 * a->dim) { /* four keys stay in the first cache */
+            for (r = 0; r + 4 <= count; r += 4) F(scores4)(queries->q + r, k, a->dim, a->scale, s + r * KEYS + key, 4);
+            for (; r < count; r++) F(scores4)(queries->q + r, k, a->dim, a->scale, s + r * KEYS + key, 1);
+        }
     }
     for (r = 0; r < count; r++) {
         int to = queries->position[r] + 1 - block * KEYS, from = a->window ? to - a->window : 0;
         parts[r] = F(weigh)(s + r * KEYS, from < 0 ? 0 : from, to > KEYS ? KEYS : to);
         memset(out + r * stride, 0, sizeof(float) * a->dim);
     }
-    for (int key = 0; key < KEYS; key += SOME) {
-        const float *weights = s + key, *from = v + (int64_t)key * a->dim;
+    for (int first = 0; first < KEYS; first += SOME) {
+        const float *weights = s + first, *v = F(floats)(a, a->values, at + (int64_t)first * a->dim, converted);
         int d = 0;
         for (; d + 4 * LANES <= a->dim; d += 4 * LANES) {
             for (r = 0; r + 4 <= count; r += 4)
-                F(values4)(weights + r * KEYS, from + d, a->dim, out + r * stride + d, stride, 4, 4);
-            for (; r < count; r++) F(values4)(weights + r * KEYS, from + d, a->dim, out + r * stride + d, stride, 1, 4);
+                F(values4)(weights + r * KEYS, v + d, a->dim, out + r * stride + d, stride, 4, 4);
+            for (; r < count; r++) F(values4)(weights + r * KEYS, v + d, a->dim, out + r * stride + d, stride, 1, 4);
         }
         for (; d < a->dim; d += LANES)
             for (r = 0; r < count; r++)
-                F(values4)(weights + r * KEYS, from + d, a->dim, out + r * stride + d, stride, 1, 1);
+                F(values4)(weights + r * KEYS, v + d, a->dim, out + r * stride + d, stride, 1, 1);
     }
 }
 

@@ -84,3 +84,7 @@ static void F(turn)(const float *from, float *to, const float *cosines, const fl
         to[i + half] = from[i + half] * cosines[i + half] + from[i] * sines[i + half];
     }
 }
+
+static void F(to_half)(const float *from, uint16_t *to, int size) {
+    for (int i = 0; i < size; i += LANES) F(store_half)(to + i, load(from + i));
+}

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* Of what Python must know: the functions, the structs and how weights are packed. The same in __init__.py. */
-#define INTERFACE 2
+#define INTERFACE 3
 
 int starfill_interface(void) { return INTERFACE; }
 
@@ -36,14 +36,16 @@ struct linear {
 /* Attention of rows * heads queries over one sequence's cache.
 
    q, out  float32 [rows][heads][dim]
-   keys, values  float32 [kv_heads][capacity][dim]; query head h looks at head h / (heads / kv_heads)
+   keys, values  [kv_heads][capacity][dim], fp16 where `half` is set, else float32; query head h looks at head
+           h / (heads / kv_heads)
    start   position of the first row; a row looks at itself and what stands before, `window` positions at most (0: all) */
 struct attention {
-    const float *q, *keys, *values;
+    const float *q;
+    const void *keys, *values;
     float *out;
     int64_t capacity;
     float scale;
-    int32_t rows, heads, kv_heads, dim, start, window;
+    int32_t rows, heads, kv_heads, dim, start, window, half;
 };
 
 enum activation { SILU, GELU_TANH, GELU };
@@ -70,10 +72,10 @@ struct model {
     int32_t n_layer, hidden, inner, heads, kv_heads, dim, window, activation;
 };
 
-/* Some rows of a pass: at the positions start.. of one sequence. kv [n_layer]: each float32 [2][kv_heads][capacity][dim],
-   keys and values; those of the rows are written. */
+/* Some rows of a pass: at the positions start.. of one sequence. kv [n_layer]: each fp16 [2][kv_heads][capacity][dim], keys
+   and values; those of the rows are written. */
 struct sequence {
-    float *const *kv;
+    uint16_t *const *kv;
     int64_t capacity;
     int32_t start, rows;
 };
@@ -101,7 +103,7 @@ struct pass {
 #define KEYS 128     /* positions whose attention is computed at once */
 #define QUERIES 16   /* query rows that share a pass over them */
 #define GROUP 8      /* passes that a thread makes over the same keys, one after the other, before it goes on */
-#define SOME 64      /* of them, whose values stay in the first cache */
+#define SOME 32      /* of them that are converted together, and stay in the first cache */
 #define CHUNK 128    /* rows of x that share a pass over a tile */
 #define MIN_BLOCK 32
 #define MAX_BLOCK 128

@@ -24,7 +24,7 @@ static void F(place_rows)(const struct model *m, const struct layer *l, const st
     int64_t stride = together ? queries + 2 * kept : 0;
     for (int s = 0, first = 0; s < p->sequences; first += p->sequence[s++].rows) {
         const struct sequence *to = p->sequence + s;
-        float *keys = to->kv[layer], *values = keys + m->kv_heads * to->capacity * m->dim;
+        uint16_t *keys = to->kv[layer], *values = keys + m->kv_heads * to->capacity * m->dim;
 #pragma omp for schedule(static) nowait
         for (int r = first; r < first + to->rows; r++) {
             const float *cosines = p->cosines ? p->cosines + (int64_t)r * m->dim : NULL;
@@ -36,8 +36,10 @@ static void F(place_rows)(const struct model *m, const struct layer *l, const st
                 F(turn)(q + h * m->dim, w->q + r * queries + h * m->dim, cosines, sines, m->dim);
             for (int h = 0; h < m->kv_heads; h++) {
                 int64_t at = (h * to->capacity + to->start + r - first) * m->dim;
-                F(turn)(k + h * m->dim, keys + at, cosines, sines, m->dim);
-                memcpy(values + at, v + h * m->dim, sizeof(float) * m->dim);
+                float turned[MAX_DIM];
+                F(turn)(k + h * m->dim, turned, cosines, sines, m->dim);
+                F(to_half)(turned, keys + at, m->dim);
+                F(to_half)(v + h * m->dim, values + at, m->dim);
             }
         }
     }
@@ -47,7 +49,7 @@ static void F(place_rows)(const struct model *m, const struct layer *l, const st
 static struct attention F(attention_of)(const struct model *m, const struct pass *p, int s, int first, int layer, const struct F(work) *w) {
     const struct sequence *of = p->sequence + s;
     int64_t at = (int64_t)first * m->heads * m->dim;
-    float *keys = layer < 0 ? NULL : of->kv[layer];
+    const uint16_t *keys = layer < 0 ? NULL : of->kv[layer];
     return (struct attention){
         .q = w->q + at,
         .out = w->h + at,
@@ -61,6 +63,7 @@ static struct attention F(attention_of)(const struct model *m, const struct pass
         .dim = m->dim,
         .start = of->start,
         .window = m->window,
+        .half = 1,
     };
 }
 

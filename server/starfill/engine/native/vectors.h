@@ -55,6 +55,14 @@ INLINE vf F(load_half)(const uint16_t *p) {
 #endif
 }
 
+INLINE void F(store_half)(uint16_t *p, vf v) {
+#if LANES == 16
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph((raw)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+#else
+    _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph((raw)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+#endif
+}
+
 INLINE vi F(load_short)(const int16_t *p) {
 #if LANES == 16
     return (vi)_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)p));
