@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from starfill.settings import FIELDS, Settings, parse, table
+from starfill.settings import FIELDS, Settings, parse, schema, table
 from starfill.values import OwnInstruction
 
 OWN = {"title": "Use pathlib", "instruction": "Use pathlib instead of os.path."}
@@ -30,6 +30,8 @@ def test_all_settings():
         "candidates": 8,
         "cacheBytes": 1_000_000,
         "savedStateBytes": 2_000_000,
+        "enabled": False,
+        "disabledLanguages": ["markdown"],
         "enabledLanguages": ["python", "lua"],
         "excludedGlobs": ["**/*.env"],
         "instruct.model": "/models/wizardcoder",
@@ -39,6 +41,7 @@ def test_all_settings():
     assert problems == []
     assert raw.keys() == FIELDS.keys()
     assert {name: getattr(settings, item.name) for name, item in FIELDS.items()} == raw | {
+        "disabledLanguages": ("markdown",),
         "enabledLanguages": ("python", "lua"),
         "excludedGlobs": ("**/*.env",),
         "instructions": (OwnInstruction(**OWN),),
@@ -72,6 +75,9 @@ def test_null_means_the_default():
         ("cacheBytes", float("inf")),
         ("savedStateBytes", -1),
         ("savedStateBytes", True),
+        ("enabled", 1),
+        ("enabled", "no"),
+        ("disabledLanguages", "markdown"),
         ("enabledLanguages", "python"),
         ("enabledLanguages", ["python", 1]),
         ("excludedGlobs", {"**/*.env": True}),
@@ -228,3 +234,30 @@ def test_the_module_prints_the_table():
     run = subprocess.run([sys.executable, "-m", "starfill.settings"], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == table()
     assert all(f"| `{name}` |" in run.stdout for name in FIELDS)
+
+
+def test_the_module_prints_a_schema_for_editors():
+    command = [sys.executable, "-m", "starfill.settings", "--json"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    printed = json.loads(run.stdout)
+    assert printed == json.loads(json.dumps(schema()))
+    assert list(printed) == [f"starfill.{name}" for name in FIELDS]
+    assert printed["starfill.device"] == {
+        "type": "string",
+        "enum": ["auto", "cpu", "cuda"],
+        "default": "auto",
+        "description": FIELDS["device"].metadata["description"],
+    }
+    assert printed["starfill.candidates"].items() >= {"type": "integer", "minimum": 1, "maximum": 8}.items()
+    assert printed["starfill.enabled"].items() >= {"type": "boolean", "default": True}.items()
+    assert printed["starfill.disabledLanguages"]["items"] == {"type": "string"}
+    own = printed["starfill.instructions"]["items"]
+    assert own["required"] == ["title", "instruction"]
+    assert own["properties"]["placement"]["enum"] == ["replace", "insert-before", "insert-after", "show"]
+
+
+def test_a_schema_s_own_defaults_are_right():
+    assert parse({name.removeprefix("starfill."): each["default"] for name, each in schema().items()}) == (
+        Settings(),
+        [],
+    )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from starfill.engine.linear.packed_cache import PackedCache
     from starfill.engine.local import LocalEngine
     from starfill.engine.worker import Worker
+    from starfill.lsp.backend import Choice
 
 Report = Callable[[float, str], None]
 BUNDLED = Path(__file__).parent / "bundled" / "model"
@@ -117,6 +118,18 @@ class LocalBackend:
         engine = LocalEngine(loaded.model, loaded.info, settings.cache_bytes, the_worker(), states)
         _leave_out_of_garbage_collections()
         return Opened(engine, tokenizer, dialect, settings)
+
+    def models(self) -> list[Choice]:
+        """What could be loaded, or downloaded first: reads folders, asks nobody."""
+        from starfill.checkpoint import hub
+        from starfill.checkpoint.published import PUBLISHED
+        from starfill.lsp.backend import Choice
+
+        pulled = {str(each.repository): each.nbytes for each in hub.pulled() if each.lacking is None}
+        bundled = Choice("bundled", "bundled", sum(file.stat().st_size for file in BUNDLED.iterdir()))
+        here = [Choice(name, "here", nbytes) for name, nbytes in pulled.items()]
+        known = [Choice(name, "known", nbytes) for name, nbytes in PUBLISHED.items() if name not in pulled]
+        return [bundled, *here, *known]
 
     def download_size(self, repository: str) -> str:
         """What `pull` would download, in words; asks the hub. Raises StarfillError when it can't be downloaded."""

@@ -1,12 +1,14 @@
 """What a user can set: one frozen dataclass, its JSON names, checks and documentation in one place.
 
 `parse` never fails: a wrong value or an unknown name becomes one sentence, and the default is used.
-`python -m starfill.settings` prints the table of the README.
+`python -m starfill.settings` prints the table of the README, with `--json` a schema for the settings of an editor.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from functools import lru_cache
@@ -14,6 +16,9 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from starfill.values import (
+    INSTRUCTIONS,
+    TEXT,
+    TEXTS,
     Allowed,
     Kept,
     OwnInstruction,
@@ -26,6 +31,7 @@ from starfill.values import (
     text_or_nothing,
     texts,
     whole,
+    yes_or_no,
 )
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -63,7 +69,7 @@ class Settings:
     model: str = field(
         default="bundled",
         metadata=about(
-            Allowed('"bundled", the path of a checkpoint folder or the name of a pulled repository', text),
+            Allowed('"bundled", the path of a checkpoint folder or the name of a pulled repository', text, TEXT),
             "The model: the small one that comes with Starfill, or any GPTQ or safetensors checkpoint.",
         ),
     )
@@ -121,14 +127,27 @@ class Settings:
             "0 saves nothing.",
         ),
     )
+    enabled: bool = field(
+        default=True,
+        metadata=about(yes_or_no(), "Whether to suggest completions; code actions work in any case."),
+    )
+    disabled_languages: tuple[str, ...] = field(
+        default=(),
+        metadata=about(
+            Allowed("a list of language identifiers", texts, TEXTS),
+            "Languages in which no completions are suggested; code actions work there too.",
+        ),
+    )
     enabled_languages: tuple[str, ...] = field(
         default=("*",),
-        metadata=about(Allowed("a list of language identifiers", texts), 'Languages to work in; `"*"` means all.'),
+        metadata=about(
+            Allowed("a list of language identifiers", texts, TEXTS), 'Languages to work in; `"*"` means all.'
+        ),
     )
     excluded_globs: tuple[str, ...] = field(
         default=(),
         metadata=about(
-            Allowed("a list of globs", texts),
+            Allowed("a list of globs", texts, TEXTS),
             'Files that are never looked at, like `"**/*.env"` or `"secrets"` (all in a folder of that name).',
         ),
     )
@@ -136,7 +155,7 @@ class Settings:
     instruct_model: str = field(
         default="",
         metadata=about(
-            Allowed("as for `model`, or empty", text_or_nothing),
+            Allowed("as for `model`, or empty", text_or_nothing, TEXT),
             "The model of the code actions, loaded with the first of them; empty: the one that completes does both.",
             "instruct.model",
         ),
@@ -144,7 +163,7 @@ class Settings:
     instructions: tuple[OwnInstruction, ...] = field(
         default=(),
         metadata=about(
-            Allowed("a list of objects", own_instructions),
+            Allowed("a list of objects", own_instructions, INSTRUCTIONS),
             "Code actions of your own: `title` and `instruction`; `placement` of the answer (`replace`, "
             "`insert-before`, `insert-after` or `show`), `kind` and `languages` if wanted.",
         ),
@@ -156,7 +175,7 @@ class Settings:
         return "" if self.instruct_model == self.model else self.instruct_model
 
     def enabled_for(self, uri: str, language_id: str) -> str | None:
-        """None when a document may be completed, else the reason why not."""
+        """None when a document may be looked at, else the reason why not."""
         if "*" not in self.enabled_languages and language_id not in self.enabled_languages:
             return f'Starfill is off for the language "{language_id}": the setting enabledLanguages does not list it'
         glob = self._excluding(uri)
@@ -258,5 +277,17 @@ def table() -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
+def schema() -> dict[str, Any]:
+    """The settings in JSON Schema, by their full names: what an editor's own settings page is made from."""
+    return {
+        f"starfill.{name}": {
+            **item.metadata["allowed"].schema,
+            "default": item.default,
+            "description": item.metadata["description"],
+        }
+        for name, item in FIELDS.items()
+    }
+
+
 if __name__ == "__main__":
-    print(table())
+    print(json.dumps(schema(), indent=2, ensure_ascii=False) if sys.argv[1:] == ["--json"] else table())

@@ -14,10 +14,11 @@ Placement = Literal["replace", "insert-before", "insert-after", "show"]
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """check answers the value to use, or raises ValueError."""
+    """check answers the value to use, or raises ValueError. schema: the same in JSON Schema, as far as that can say."""
 
     words: str
     check: Callable[[Any], Any]
+    schema: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ def one_of(literal: Any) -> Allowed:
             raise ValueError
         return value
 
-    return Allowed("one of " + ", ".join(f'"{value}"' for value in values), check)
+    words = "one of " + ", ".join(f'"{value}"' for value in values)
+    return Allowed(words, check, {"type": "string", "enum": list(values)})
 
 
 def whole(low: int, high: int) -> Allowed:
@@ -58,7 +60,7 @@ def whole(low: int, high: int) -> Allowed:
             raise ValueError
         return int(value)
 
-    return Allowed(f"a whole number from {low} to {high}", check)
+    return Allowed(f"a whole number from {low} to {high}", check, {"type": "integer", "minimum": low, "maximum": high})
 
 
 def number(low: float, high: float) -> Allowed:
@@ -67,7 +69,16 @@ def number(low: float, high: float) -> Allowed:
             raise ValueError
         return float(value)
 
-    return Allowed(f"a number from {low:g} to {high:g}", check)
+    return Allowed(f"a number from {low:g} to {high:g}", check, {"type": "number", "minimum": low, "maximum": high})
+
+
+def yes_or_no() -> Allowed:
+    def check(value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError
+        return value
+
+    return Allowed("true or false", check, {"type": "boolean"})
 
 
 def text(value: Any) -> str:
@@ -86,18 +97,37 @@ def texts(value: Any) -> tuple[str, ...]:
     return tuple(text(item) for item in value)
 
 
+TEXT: Mapping[str, Any] = {"type": "string"}
+TEXTS: Mapping[str, Any] = {"type": "array", "items": TEXT}
+_KIND = r"(?:quickfix|refactor|source)(?:\.\w+)*"
+
+
 def _kind(value: Any) -> str:
-    if not re.fullmatch(r"(?:quickfix|refactor|source)(?:\.\w+)*", text(value)):
+    if not re.fullmatch(_KIND, text(value)):
         raise ValueError
     return text(value)
 
 
 _INSTRUCTION = {
-    "title": Allowed("text", text),
-    "instruction": Allowed("text", text),
-    "kind": Allowed('"quickfix", "refactor", "source" or one below them like "refactor.rewrite"', _kind),
-    "languages": Allowed("a list of language identifiers", texts),
+    "title": Allowed("text", text, TEXT),
+    "instruction": Allowed("text", text, TEXT),
+    "kind": Allowed(
+        '"quickfix", "refactor", "source" or one below them like "refactor.rewrite"',
+        _kind,
+        {**TEXT, "pattern": f"^{_KIND}$"},
+    ),
+    "languages": Allowed("a list of language identifiers", texts, TEXTS),
     "placement": one_of(Placement),
+}
+_NEEDED = ("title", "instruction")
+INSTRUCTIONS: Mapping[str, Any] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {name: allowed.schema for name, allowed in _INSTRUCTION.items()},
+        "required": list(_NEEDED),
+        "additionalProperties": False,
+    },
 }
 
 
@@ -131,7 +161,7 @@ def _own_instruction(name: str, raw: Any, others: Container[str]) -> OwnInstruct
             values[field] = allowed.check(value)
         except (ValueError, TypeError):
             raise ValueError(f'The setting "{name}.{field}" is {shown(value)}, but must be {allowed.words}.') from None
-    for field in ("title", "instruction"):
+    for field in _NEEDED:
         if field not in values:
             raise ValueError(f'The setting "{name}" has no "{field}".')
     if values["title"] in others:

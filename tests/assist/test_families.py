@@ -225,6 +225,7 @@ PATHS = {
     "file:///c%3A/my%20project/mod.py": "my project/mod.py",
     "file:///C:/mod.py": "mod.py",
     "untitled:Untitled-1": None,
+    "file:///home/me/notebook.ipynb": None,
     "file:///": None,
     f"file:///home/{'x1' * 300}/mod.py": "mod.py",
     f"file:///home/{'x1' * 300}.py": None,

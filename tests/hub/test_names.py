@@ -42,6 +42,7 @@ NAMES: list[tuple[str, Repository | None]] = [
     ("owner/name:../../secret", None),
     ("owner/..", None),
     ("a--b/name", None),
+    ("owner/name:8bit--1g", Repository("owner/name", "8bit--1g")),
     ("owner/na me", None),
     ("", None),
 ]

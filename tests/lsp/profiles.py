@@ -26,6 +26,7 @@ FULL: dict[str, Any] = {
         },
         "inlineCompletion": {"dynamicRegistration": True},
     },
+    "notebookDocument": {"synchronization": {"dynamicRegistration": True, "executionSummarySupport": True}},
     "window": {
         "workDoneProgress": True,
         "showMessage": {"messageActionItem": {"additionalPropertiesSupport": True}},

@@ -20,6 +20,7 @@ from starfill.assist.instruct.actions import Action, Placement
 from starfill.assist.instruct.outcome import Outcome, Request, Work
 from starfill.engine.job import ModelInfo
 from starfill.errors import CheckpointError, NotPulledError, RequestError
+from starfill.lsp.backend import Choice
 from starfill.settings import Settings
 from starfill.text.diff import line_edits
 from starfill.text.document import Document
@@ -78,6 +79,8 @@ class ScriptedAssistant:
                 return (Edit(offset, offset, "range(10):\n        print()"),), None
             case "#quoted":  # replaces an auto-closed quote
                 return (Edit(offset, offset + 1, "text'"),), None
+            case "#all":
+                return (Edit(0, len(document), "everything"), Edit(offset, offset, "here")), None
             case "#two":
                 return (Edit(offset, offset, "one"), Edit(offset, offset, "two")), None
             case "#notes":
@@ -88,6 +91,8 @@ class ScriptedAssistant:
                 self.waiting[document.uri] = asyncio.get_running_loop().create_future()
                 await self.waiting[document.uri]
                 return (), "superseded by a newer request"
+            case "#gate":
+                await GATES.setdefault(document.uri, asyncio.Event()).wait()
             case "#busy":
                 await asyncio.sleep(0.2)
                 return (), "only slept"
@@ -229,6 +234,10 @@ class ScriptedBackend:
             case "slow":
                 time.sleep(0.4)
         return ScriptedInstructor(settings)
+
+    def models(self):
+        here = [Choice(name, "here", 7_300_000_000) for name in sorted(self.pulled)]
+        return [Choice("bundled", "bundled", 7_000_000), *here, Choice("hub/known:branch", "known", None)]
 
     def download_size(self, repository):
         print(f"asked about {repository}")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lsp.client import Client, ResponseError, replace
+from lsp.notebook import NOTEBOOKS, Notebook
 
 COMMAND = [sys.executable, "-m", "starfill", "--stdio"]
 URI = "file:///code.py"
@@ -83,6 +84,24 @@ def test_the_prompt_after_an_edit_is_computed_before_the_editor_asks(client: Cli
             break
     assert figures["source"] == "model" and figures["computedTokens"] <= 4 < 100 < figures["promptTokens"]
     client.close(uri)
+
+
+def test_a_notebook_has_one_state_for_all_its_cells() -> None:
+    """A new cell costs its own tokens only, since those of the earlier cells are computed."""
+    with Client.start(COMMAND, NOTEBOOKS) as client:
+        client.wait_for_state("ready", 60)
+        book = Notebook(client, "\n".join(SOURCE[:30]), "\n".join(SOURCE[30:40]), "")
+        book.inline(2)
+        first = client.last(book.cell(2))
+        assert first["promptTokens"] > 200
+        book.edit(2, replace((0, 0), (0, 0), "import "))
+        book.inline(2, 0, 7)
+        assert client.last(book.cell(2))["computedTokens"] <= 4
+        book.insert(3, "")
+        book.inline(3)
+        after = client.last(book.cell(3))
+        assert after["source"] == "model"
+        assert after["cachedTokens"] > 0.9 * first["promptTokens"]
 
 
 def test_sentinels_in_a_file_are_text(client: Client) -> None:

@@ -22,7 +22,14 @@ def test_capabilities(ready):
     assert "completionProvider" not in capabilities  # nothing shall show twice
     assert capabilities["textDocumentSync"] == {"openClose": True, "change": 2, "save": False}
     commands = capabilities["executeCommandProvider"]["commands"]
-    assert commands == ["starfill.accepted", "starfill.pullModel", "starfill.instruct"]
+    assert commands == [
+        "starfill.accepted",
+        "starfill.pullModel",
+        "starfill.instruct",
+        "starfill.setEnabled",
+        "starfill.enabled",
+        "starfill.models",
+    ]
     assert ready.initialize_result["serverInfo"]["name"] == "starfill"
 
 

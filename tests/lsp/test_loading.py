@@ -10,7 +10,8 @@ def test_requests_before_the_model_is_ready(start):
     assert client.last(URI)["reason"] == "the model is still loading"
     client.wait_for_state("ready")
     assert len(client.inline(URI, 0, 4)) == 1
-    states = [(each["state"], each["model"], each["device"]) for each in client.all("starfill/status")]
+    told = client.all("starfill/status")
+    states = list(dict.fromkeys((each["state"], each["model"], each["device"]) for each in told))
     assert states[:3] == [("starting", "", ""), ("loading", "slow", "auto"), ("ready", "slow", "cpu")]
 
 
@@ -31,6 +32,10 @@ def test_progress(start):
     assert {each["kind"] for each in reports} == {"report"}
     assert len(reports) <= 103  # a thousand were made: one for each percent is told
     assert reports[-1] == {"kind": "report", "message": "Done", "percentage": 100}
+    told = [each["progress"] for each in client.all("starfill/status") if each["state"] == "loading"]
+    assert told[0] is None and told[-1] == 1.0
+    assert told[1:] == sorted(set(told[1:]))  # each whole percent once
+    assert client.wait_for_state("ready")["progress"] is None
 
 
 def test_no_progress_for_a_client_without_it(start):
@@ -53,6 +58,7 @@ def test_a_model_that_can_not_be_loaded(start):
         "message": sentence,
         "model": "missing",
         "device": "auto",
+        "progress": None,
     }
     assert client.wait_for("window/showMessage") == {"type": 1, "message": f"Starfill: {sentence}"}
     client.open(URI, "x = ")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import pytest
 
 from lsp.client import INLINE, ResponseError, silence
@@ -49,7 +51,9 @@ def test_an_offer_that_is_accepted_ends_with_the_model(start):
     assert values[0]["cancellable"] is True
     assert {"kind": "report", "message": "9 of 10", "percentage": 90} in values
     assert values[-1] == {"kind": "end"}
-    states = [(each["state"], each["message"]) for each in client.all("starfill/status")]
+    told = client.all("starfill/status")
+    assert 0.9 in [each["progress"] for each in told if each["message"] == "Downloading hub/coder"]
+    states = [state for state, _ in groupby((each["state"], each["message"]) for each in told)]
     assert states == [
         ("starting", ""),
         ("loading", "Loading the model"),

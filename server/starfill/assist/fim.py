@@ -202,8 +202,8 @@ def header_ids(uri: str, setup: Setup) -> tuple[int, ...]:
     """What tells the model where the file is: as much of the end of its path as there is room for, or nothing."""
     parts = urlsplit(uri)
     names = [name for name in unquote(parts.path).split("/") if name and not name.endswith(":")]
-    if setup.header_room == 0 or parts.scheme == "untitled":
-        return ()
+    if setup.header_room == 0 or parts.scheme == "untitled" or parts.path.endswith(".ipynb"):
+        return ()  # a notebook's name would have the model write JSON
     for count in range(min(PATH_NAMES, len(names)), 0, -1):
         path = "/".join(names[-count:])
         ids = fill(setup.dialect.header, {"path": path}, setup.tokenizer)

@@ -33,7 +33,7 @@ class Repository:
     def parse(cls, text: str) -> Repository | None:
         """None for what is no such name: paths of all kinds, also Windows paths with a drive letter."""
         match = _REPOSITORY.fullmatch(text)
-        if match is None or "--" in text or ".." in text:
+        if match is None or "--" in match["owner"] or "--" in match["name"] or ".." in text:
             return None
         return cls(f"{match['owner']}/{match['name']}", match["revision"] or MAIN)
 

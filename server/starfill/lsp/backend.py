@@ -6,7 +6,8 @@ A backend that gets and loads models, an assistant that completes, an instructor
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from starfill.assist.completion import Completion, Figures
 from starfill.assist.instruct.actions import Action
@@ -18,6 +19,19 @@ from starfill.text.position import Span
 
 Report = Callable[[float, str], None]
 """How far a load or download is, from 0 to 1, and what it is doing; may be called from any thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A model that the setting `model` may name.
+
+    where: it came with Starfill, is on this machine, or is known to be published. nbytes: of its files, None where that
+    isn't known.
+    """
+
+    name: str
+    where: Literal["bundled", "here", "known"]
+    nbytes: int | None
 
 
 class Assistant(Protocol):
@@ -98,6 +112,10 @@ class Backend(Protocol):
 
         StarfillError as `load`, also when the two models don't fit into memory together.
         """
+        ...
+
+    def models(self) -> list[Choice]:
+        """What could be loaded, or downloaded first. Reads the disk and blocks; asks nobody."""
         ...
 
     def download_size(self, repository: str) -> str:

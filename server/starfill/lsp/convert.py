@@ -16,6 +16,10 @@ _NO_WORD = re.compile(r"\W")
 _LABEL_LENGTH = 60  # characters
 
 
+def document_from(item: types.TextDocumentItem) -> Document:
+    return Document.open(item.uri, item.language_id, item.version, item.text)
+
+
 def position_from(position: types.Position) -> Position:
     return Position(position.line, position.character)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcInvalidParams
 
+from starfill.errors import RequestError
 from starfill.lsp import convert
 from starfill.lsp.language_server import Server
 from starfill.lsp.protocol import LastCompletionParams
 from starfill.lsp.status import Report
-from starfill.text.document import Document
+from starfill.lsp.switches import turn_from, uri_from
 
 
 def initialize(ls: Server, params: types.InitializeParams) -> None:
@@ -29,8 +31,7 @@ async def did_change_configuration(ls: Server, params: types.DidChangeConfigurat
 
 
 def did_open(ls: Server, params: types.DidOpenTextDocumentParams) -> None:
-    item = params.text_document
-    ls.session.open(Document.open(item.uri, item.language_id, item.version, item.text))
+    ls.session.open(convert.document_from(params.text_document))
 
 
 def did_change(ls: Server, params: types.DidChangeTextDocumentParams) -> None:
@@ -74,8 +75,28 @@ async def completion(ls: Server, params: types.CompletionParams) -> types.Comple
 
 def accepted(ls: Server, uri: str) -> None:
     """The command that an editor runs after inserting a suggestion."""
-    if ls.session.loader.assistant is not None:
-        ls.session.loader.assistant.accepted(uri)
+    ls.session.accepted(uri)
+
+
+def set_enabled(ls: Server, *arguments: Any) -> dict[str, Any]:
+    """The command that turns completions on or off until the server ends; answers as `enabled`."""
+    try:
+        return ls.session.turn(turn_from(arguments)).as_json()
+    except RequestError as error:
+        raise JsonRpcInvalidParams(str(error)) from None
+
+
+def enabled(ls: Server, *arguments: Any) -> dict[str, Any]:
+    """The command that asks whether completions are on, and if not, why."""
+    try:
+        return ls.session.enabled(uri_from(arguments)).as_json()
+    except RequestError as error:
+        raise JsonRpcInvalidParams(str(error)) from None
+
+
+async def models(ls: Server) -> list[dict[str, Any]]:
+    """The command that lists the models that can be chosen."""
+    return await ls.session.loader.models()
 
 
 def pull_model(ls: Server, repository: str) -> None:
@@ -85,6 +106,10 @@ def pull_model(ls: Server, repository: str) -> None:
 
 def last_completion(ls: Server, params: LastCompletionParams) -> dict[str, Any]:
     return ls.session.last(params.uri).as_json()
+
+
+def statistics(ls: Server, params: Any) -> dict[str, int]:
+    return ls.session.statistics.counts.as_json()
 
 
 def leave(ls: Server, params: None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from lsprotocol import types
 from pygls.exceptions import FeatureRequestError
 from pygls.lsp.server import LanguageServer
 
@@ -21,8 +22,8 @@ class Server(LanguageServer):
 
     protocol: Protocol
 
-    def __init__(self, backend: Backend) -> None:
-        super().__init__("starfill", __version__, protocol_cls=Protocol)
+    def __init__(self, backend: Backend, notebooks: types.NotebookDocumentSyncOptions) -> None:
+        super().__init__("starfill", __version__, protocol_cls=Protocol, notebook_document_sync=notebooks)
         self.session = Session(self, backend)
         self.exit_code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 

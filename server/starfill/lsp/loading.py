@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
+from starfill.background import in_daemon_thread
 from starfill.errors import NotPulledError, StarfillError
 from starfill.lsp.backend import Assistant, Backend
 from starfill.lsp.backend import Report as LoadReport
@@ -59,6 +61,15 @@ class Loader:
         if repository not in self._pulls:
             self._pulls[repository] = asyncio.create_task(self._pull(repository))
 
+    async def models(self) -> list[dict[str, Any]]:
+        """What the setting `model` may name, for a client that lets its user choose."""
+        choices = await asyncio.wrap_future(in_daemon_thread(self._backend.models))
+        current = _canonical(self._settings.model)
+        return [
+            {"name": each.name, "where": each.where, "bytes": each.nbytes, "current": each.name == current}
+            for each in choices
+        ]
+
     async def _load(self) -> None:
         """Until what is loaded is what is wanted: the settings may change meanwhile."""
         old, self.assistant = self.assistant, None
@@ -86,10 +97,16 @@ class Loader:
     async def _try(self, settings: Settings, old: Assistant | None) -> Assistant | StarfillError:
         """The assistant, or the sentence that says why there is none."""
 
+        loop = asyncio.get_running_loop()
+
         def work(report: LoadReport) -> Assistant:
+            def told(fraction: float, message: str) -> None:
+                report(fraction, message)
+                loop.call_soon_threadsafe(self._status.progress, fraction)
+
             if old is not None:
                 old.close()
-            return self._backend.load(settings, report)
+            return self._backend.load(settings, told)
 
         failed = f'The model "{settings.model}" could not be loaded'
         try:
@@ -125,13 +142,17 @@ class Loader:
             self._tell("loading", f"Downloading {repository}")
         failure = None
         try:
-            await self._puller.pull(repository)
+            await self._puller.pull(repository, partial(self._pulling, repository))
         except StarfillError as error:
             failure = error
         if self._task is not None:
             await asyncio.wait([self._task])  # a load that began without what is here now
         del self._pulls[repository]
         self._ended(repository, failure)
+
+    def _pulling(self, repository: str, fraction: float) -> None:
+        if self._wants(repository):
+            self._status.progress(fraction)
 
     def _ended(self, repository: str, failure: StarfillError | None) -> None:
         """A download has succeeded or failed: go on from there, or say it."""

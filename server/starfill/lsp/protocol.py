@@ -28,10 +28,20 @@ logger = logging.getLogger(__name__)
 
 STATUS = "starfill/status"
 LAST_COMPLETION = "starfill/lastCompletion"
+STATISTICS = "starfill/statistics"
+MODELS = "starfill.models"  # a command without arguments
 PULL_MODEL = "starfill.pullModel"  # a command; its argument is OWNER/NAME[:REVISION]
 
 # pygls' own handlers cost O(file) for a change and end lines at form feeds; its `exit` waits for threads.
-OURS = (types.TEXT_DOCUMENT_DID_OPEN, types.TEXT_DOCUMENT_DID_CHANGE, types.TEXT_DOCUMENT_DID_CLOSE, types.EXIT)
+OURS = (
+    types.TEXT_DOCUMENT_DID_OPEN,
+    types.TEXT_DOCUMENT_DID_CHANGE,
+    types.TEXT_DOCUMENT_DID_CLOSE,
+    types.NOTEBOOK_DOCUMENT_DID_OPEN,
+    types.NOTEBOOK_DOCUMENT_DID_CHANGE,
+    types.NOTEBOOK_DOCUMENT_DID_CLOSE,
+    types.EXIT,
+)
 
 
 @attrs.define

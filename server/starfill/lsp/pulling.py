@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
@@ -59,13 +60,14 @@ class Puller:
             return None
         return chosen is not None and chosen.title == action
 
-    async def pull(self, repository: str) -> None:
+    async def pull(self, repository: str, how_far: Callable[[float], None]) -> None:
         """Download with work-done progress; ends at once when that is cancelled, while the thread finds its own end.
 
-        StarfillError when it failed or was stopped; what was downloaded is kept for the next time.
+        how_far: is told a fraction, on the event loop and not after the end. StarfillError when it failed or was
+        stopped; what was downloaded is kept for the next time.
         """
         loop = asyncio.get_running_loop()
-        stop, stopped = Event(), loop.create_future()
+        stop, stopped, ended = Event(), loop.create_future(), False
 
         def cancel() -> None:
             stop.set()
@@ -75,12 +77,18 @@ class Puller:
         progress = Progress(self._client, cancel)
         progress.start(f"Starfill: downloading {repository}")
 
+        def told(fraction: float, message: str) -> None:
+            if not ended:
+                progress.report(fraction, message)
+                how_far(fraction)
+
         def report(fraction: float, message: str) -> None:
-            loop.call_soon_threadsafe(progress.report, fraction, message)
+            loop.call_soon_threadsafe(told, fraction, message)
 
         work = asyncio.wrap_future(in_daemon_thread(lambda: self._backend.pull(repository, report, stop.is_set)))
         self._keep(work)  # the thread's end may come after ours
         await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
+        ended = True
         progress.end()
         if not work.done():
             raise CheckpointError(

@@ -7,13 +7,14 @@ from typing import Any
 
 from lsprotocol import types
 
-from starfill.lsp import convert, handlers
+from starfill.lsp import convert, handlers, notebooks
 from starfill.lsp.backend import Backend
 from starfill.lsp.instruct import handlers as instructions
 from starfill.lsp.instruct.listing import KINDS
 from starfill.lsp.instruct.order import INSTRUCT
 from starfill.lsp.language_server import Server
-from starfill.lsp.protocol import LAST_COMPLETION, PULL_MODEL
+from starfill.lsp.protocol import LAST_COMPLETION, MODELS, PULL_MODEL, STATISTICS
+from starfill.lsp.switches import ENABLED, SET_ENABLED
 
 FEATURES: dict[str, Callable[..., Any]] = {
     types.INITIALIZE: handlers.initialize,
@@ -22,13 +23,25 @@ FEATURES: dict[str, Callable[..., Any]] = {
     types.TEXT_DOCUMENT_DID_OPEN: handlers.did_open,
     types.TEXT_DOCUMENT_DID_CHANGE: handlers.did_change,
     types.TEXT_DOCUMENT_DID_CLOSE: handlers.did_close,
+    types.NOTEBOOK_DOCUMENT_DID_OPEN: notebooks.did_open,
+    types.NOTEBOOK_DOCUMENT_DID_CHANGE: notebooks.did_change,
+    types.NOTEBOOK_DOCUMENT_DID_CLOSE: notebooks.did_close,
     types.TEXT_DOCUMENT_COMPLETION: handlers.completion,
     types.TEXT_DOCUMENT_INLINE_COMPLETION: handlers.inline_completion,
     types.TEXT_DOCUMENT_CODE_ACTION: instructions.code_action,
     types.CODE_ACTION_RESOLVE: instructions.resolve,
     types.WORKSPACE_TEXT_DOCUMENT_CONTENT: instructions.text_document_content,
     LAST_COMPLETION: handlers.last_completion,
+    STATISTICS: handlers.statistics,
     types.EXIT: handlers.leave,
+}
+COMMANDS: dict[str, Callable[..., Any]] = {
+    convert.ACCEPTED: handlers.accepted,
+    PULL_MODEL: handlers.pull_model,
+    INSTRUCT: instructions.instruct,
+    SET_ENABLED: handlers.set_enabled,
+    ENABLED: handlers.enabled,
+    MODELS: handlers.models,
 }
 # An editor asks for inline completion only where options are announced, even empty ones. The popup of one without it
 # opens by itself in words only; these characters are where code goes on and no word has begun.
@@ -41,10 +54,9 @@ OPTIONS = {
 
 def create_server(backend: Backend) -> Server:
     """Needs a running event loop."""
-    server = Server(backend)
+    server = Server(backend, notebooks.SYNC)
     for method, handler in FEATURES.items():
         server.feature(method, OPTIONS.get(method))(handler)
-    server.command(convert.ACCEPTED)(handlers.accepted)
-    server.command(PULL_MODEL)(handlers.pull_model)
-    server.command(INSTRUCT)(instructions.instruct)
+    for command, handler in COMMANDS.items():
+        server.command(command)(handler)
     return server

@@ -10,15 +10,18 @@ from typing import Any, Literal
 
 SOON = 0.03  # seconds; what is over sooner isn't told: two messages with each keystroke would take time
 
-State = Literal["starting", "loading", "ready", "busy", "error"]
+State = Literal["starting", "loading", "ready", "paused", "busy", "error"]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
+    """progress: from 0 to 1 while loading or downloading, None where that isn't known."""
+
     state: State
     message: str = ""
     model: str = ""
     device: str = ""
+    progress: float | None = None
 
 
 class Status:
@@ -27,14 +30,25 @@ class Status:
         self._report = Report("starting")
         self._sent: Report | None = None
         self._computing = 0
+        self._paused = ""
 
     def set(self, report: Report) -> None:
         self._report = report
         self._tell()
 
+    def progress(self, fraction: float) -> None:
+        """How far what is being loaded is; told by whole percents."""
+        if self._report.state == "loading":
+            self.set(replace(self._report, progress=round(min(max(fraction, 0.0), 1.0), 2)))
+
+    def pause(self, why: str) -> None:
+        """While there is a reason, "ready" is shown as "paused"; "" for none."""
+        self._paused = why
+        self._tell()
+
     @contextmanager
     def busy(self, after: float = 0.0) -> Iterator[None]:
-        """While at least one of these is entered, and that for `after` seconds, "ready" is shown as "busy"."""
+        """While one of these is entered, and that for `after` seconds, "ready" or "paused" is shown as "busy"."""
         self._computing += 1
         later = asyncio.get_running_loop().call_later(after, self._tell)
         if not after:
@@ -53,11 +67,15 @@ class Status:
         return self._report.message if self._report.state == "error" else "the model is still loading"
 
     def _tell(self) -> None:
-        seen = replace(self._report, state="busy") if self._busy else self._report
+        seen = self._seen
         if seen != self._sent:
             self._sent = seen
             self._send(asdict(seen))
 
     @property
-    def _busy(self) -> bool:
-        return self._computing > 0 and self._report.state == "ready"
+    def _seen(self) -> Report:
+        if self._report.state != "ready":
+            return self._report
+        if self._computing:
+            return replace(self._report, state="busy")
+        return replace(self._report, state="paused", message=self._paused) if self._paused else self._report

@@ -7,9 +7,9 @@ protocol only LF, CRLF and CR end a line; form feed, U+0085, U+2028 and the like
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, chain
 
 from starfill.text.chunk import MIN, Chunk, belong_together, cut
 from starfill.text.position import Encoding, Position, Range, characters, units
@@ -42,6 +42,17 @@ class Document:
         starts = tuple(accumulate([len(chunk.text) for chunk in chunks], initial=0))
         breaks = tuple(accumulate([len(chunk.breaks) for chunk in chunks], initial=0))
         return cls(uri, language_id, version, chunks, starts, breaks)
+
+    @classmethod
+    def joined(cls, uri: str, language_id: str, version: int, documents: Iterable[Document]) -> Document:
+        """The texts of documents, one after the other; costs independent of their sizes, as those of an edit."""
+        chunks: list[Chunk] = []
+        for chunk in chain.from_iterable(document._chunks for document in documents):
+            if chunks and belong_together(chunks[-1].text, chunk.text):
+                chunks[-1:] = cut(chunks[-1].text + chunk.text)
+            elif chunk.text:
+                chunks.append(chunk)
+        return cls._of(uri, language_id, version, tuple(chunks) or cut(""))
 
     def __len__(self) -> int:
         return self._starts[-1]

@@ -66,8 +66,8 @@ def test_a_completion_goes_first_and_the_action_goes_on(client):
     meanwhile = content(client, page)
     client.wait_for_state("ready", 60)
     after = content(client, page)
-    assert after.startswith(meanwhile.rstrip("\n"))
-    assert len(after) > len(meanwhile)
+    went_on = after.startswith(meanwhile.rstrip("\n")) and len(after) > len(meanwhile)
+    assert went_on or "repeat itself" in after  # then it is cut back to the first round, which is less than was shown
 
 
 def test_the_button_stops_it(client):

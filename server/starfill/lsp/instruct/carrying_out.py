@@ -90,8 +90,7 @@ class CarryingOut:
 
         token: of the client's own progress. Cancelling stops the model before its next token.
         """
-        uri = task.document.uri
-        reason = self._session.settings.enabled_for(uri, task.document.language_id)
+        reason = self._session.excluded(task.document)
         if reason is not None:
             raise RequestError(reason)
         with self._session.status.busy():

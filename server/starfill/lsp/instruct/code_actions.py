@@ -48,7 +48,7 @@ class CodeActions:
         settings, document = self._session.settings, place.document
         if place.is_idle and not place.context.diagnostics:
             return []
-        excluded = settings.enabled_for(document.uri, document.language_id)
+        excluded = self._session.excluded(document)
         selection = convert.span_from(document, place.range, self._session.encoding)
 
         def reason(action: Action) -> str | None:
@@ -145,7 +145,7 @@ class CodeActions:
         """Into the project's tests, else into a new document; shown as text by an editor that can do neither."""
         abilities, session = self._abilities, self._session
         home = await home_for(task.document, session.folders)
-        file = tests_edit(task.document, done.outcome.text, home, session.at, session.encoding, abilities)
+        file = tests_edit(task.document, done.outcome.text, home, session.documents.at, session.encoding, abilities)
         if file is None:
             await self._page(task).end(done.outcome.text, _where(task.document, done.outcome.span))
         elif await self._apply(self._as_edit(file, done), task) and abilities.shows:

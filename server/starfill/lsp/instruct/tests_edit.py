@@ -48,10 +48,15 @@ def tests_edit(
             return _new(uri, document, tests, encoding, created=True)
     if not abilities.shows:
         return None
-    name = file_name(Path(uri_name(document.uri)), document.language_id)
+    path = Path(uri_name(document.uri))
+    if path.suffix == _NOTEBOOK:
+        path = path.with_suffix(_OF_CELLS.get(document.language_id, ""))
+    name = file_name(path, document.language_id)
     return _new(f"untitled:{quote(name)}", document, tests, encoding)
 
 
+_NOTEBOOK = ".ipynb"
+_OF_CELLS = {"python": ".py", "r": ".r", "julia": ".jl", "javascript": ".js", "typescript": ".ts"}
 _CLOSED = -1  # the version of a document that is not open
 
 
