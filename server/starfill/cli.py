@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from starfill import __version__
+from starfill.commands.demo import demo
 from starfill.commands.evaluate import evaluate
 from starfill.commands.generate import generate
 from starfill.commands.instruct import instruct
@@ -105,6 +106,7 @@ def doctor(as_json: bool, **chosen: str) -> None:
     sys.exit(0 if all(check.ok for check in checks) else 1)
 
 
+main.add_command(demo)
 main.add_command(instruct)
 main.add_command(models)
 main.add_command(generate)

@@ -171,6 +171,8 @@ REPEATS_ITSELF = [
     ("x = [‸\n", "int(a), int(b), int(c), int(d), int(e)]", "x = [int(a), int(b), int(c), int(d), int(e)]‸\n"),
     ("# ‸\n", "----------------------------", "# ----------------------------‸\n"),
     ("    return x\n    ‸\n", "return x\n", nothing("the model repeated the line above")),
+    ("    self.x = x‸\n", "\n    self.x = x\n", nothing("the model repeated the line above")),
+    ("    self.x = x‸\n", "\n    self.y = x", "    self.x = x\n    self.y = x‸\n"),
 ]
 LEAKS = [
     ("x = ‸\n", "1<fim_middle>2", "x = 1‸\n"),

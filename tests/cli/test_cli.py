@@ -133,7 +133,7 @@ def test_inspect(make_checkpoint: MakeCheckpoint) -> None:
     facts = json.loads(run("models", "inspect", "--json", folder).stdout)
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     assert abs(facts["weightBytes"] - size) < 0.1 * size
-    assert facts["kvBytesPerToken"] == 2 * 2 * 32 * 4  # keys and values, layers, head_dim, float32
+    assert facts["kvBytesPerToken"] == 2 * 2 * 32 * 2  # keys and values, layers, head_dim, fp16
 
 
 def test_inspect_of_the_bundled_model() -> None:

@@ -75,8 +75,9 @@ def loop_free(text: str, place: Place) -> str:
 
 def not_the_line_above(text: str, place: Place) -> str:
     """Nothing, when all it does is to write the line above once more."""
-    line = place.before + text
-    above = place.previous_line
+    line, above = place.before + text, place.previous_line
+    if text.startswith("\n") and place.before.strip():
+        line, above = text.strip("\n"), place.before
     if place.rest.strip() or above is None or "\n" in text.strip("\n") or not re.search(r"\w{2}", above):
         return text
     return "" if line.strip() == above.strip() and width(line) == width(above) else text

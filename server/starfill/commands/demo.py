@@ -1,0 +1,31 @@
+"""`starfill demo`: how it feels, before anything is configured."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from starfill.commands.options import model_options, settings_from
+from starfill.errors import SettingsError
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@model_options
+def demo(file: Path | None, **chosen: str) -> None:
+    """Try it: a full-screen editor where suggestions appear while you type.
+
+    FILE is written only when you save it; without FILE a sample is opened.
+    """
+    settings_from(**chosen)
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):  # Textual draws on stderr
+        raise SettingsError(
+            "demo is an editor and needs a terminal: run it in one, or use `starfill complete FILE:LINE:COL`"
+        )
+    from starfill.demo.app import Demo
+    from starfill.demo.buffer import Buffer
+
+    buffer = Buffer.file(file) if file else Buffer.sample()
+    Demo(buffer, [sys.executable, "-m", "starfill", "--stdio"], chosen).run()

@@ -1,0 +1,32 @@
+"""A suggestion at the cursor, not yet part of the text: pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+_NEXT_WORD = re.compile(r"\s*(?:\w+|[^\w\s]+)|\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Ghost:
+    """text: what accepting it inserts. over: how many characters after the cursor that takes the place of."""
+
+    text: str
+    over: int = 0
+
+    @property
+    def lines(self) -> list[str]:
+        return self.text.split("\n")
+
+    @property
+    def word(self) -> str:
+        """Up to the end of its first word, or of the signs before one."""
+        found = _NEXT_WORD.match(self.text)
+        return found[0] if found else self.text
+
+    def without(self, typed: str) -> Ghost | None:
+        """What is left of it when `typed` was typed at the cursor; None where that is nothing or it said otherwise."""
+        if not typed or not self.text.startswith(typed) or len(typed) == len(self.text):
+            return None
+        return replace(self, text=self.text[len(typed) :])
