@@ -1,4 +1,4 @@
-# make demo · make test · make check · make bench        each makes its own virtual environment when there is none
+# make demo · make test · make check · make bench · make test-editors    each makes its own virtual environment when there is none
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -8,13 +8,20 @@ GPTQMODEL_VENV ?= .venv-gptqmodel
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 KERNELS := $(wildcard server/starfill/engine/native/*.[ch])
 
-.PHONY: demo test check soak bench bench-peers evaluate-bundled format test-auto-gptq test-gptqmodel docs clean
+.PHONY: demo test editors test-editors check soak bench bench-peers evaluate-bundled format test-auto-gptq test-gptqmodel docs clean
 
 demo: $(VENV)/installed
 	@$(BIN)/python clients/demo.py
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest
+
+# VS Code (code-server, Chromium), Neovim, Emacs, Helix and Vim, into STARFILL_EDITORS (~/.cache/starfill-editors): Debian on amd64.
+editors:
+	@tests/editors/install.sh
+
+test-editors: editors $(VENV)/installed
+	STARFILL_EDITORS_REQUIRED=1 $(BIN)/python -m pytest tests/editors
 
 check: $(VENV)/installed
 	$(BIN)/ruff format --check .

@@ -45,28 +45,30 @@ SCENES = [
 ]
 
 SETUP = """\
-[bold]In your editor[/bold] (more in the README):
+[bold]Feel it[/bold]       [cyan]{starfill} demo[/cyan] opens an editor in this terminal
 
-[bold]Neovim 0.12[/bold]   put into init.lua:
-    vim.lsp.config('starfill', {{ cmd = {{ '{starfill}', '--stdio' }}, filetypes = {{ 'python', 'lua', 'c' }} }})
-    vim.lsp.enable('starfill')
-    vim.lsp.inline_completion.enable()
-    vim.keymap.set('i', '<C-f>', function()
-      vim.lsp.inline_completion.get({{ on_accept = function(item)
-        local row, col = unpack(vim.api.nvim_win_get_cursor(0))
-        if item.range.start_row == row - 1 and item.range.start_col == col then return item end
-        vim.api.nvim_exec_autocmds('CursorMovedI', {{ buffer = 0 }}) -- older than what you typed: ask again
-      end }})
-    end)
+[bold]In your editor[/bold] (more in clients/README.md):
+
+[bold]VS Code[/bold]       cd clients/vscode && npm ci && npm run package
+              code --install-extension dist/starfill.vsix
+
+[bold]Neovim[/bold]        put into init.lua:
+    vim.opt.rtp:append('{root}/clients/neovim')
+    require('starfill').setup{{}}
 
 [bold]Helix[/bold]         put into languages.toml:
     \\[language-server]
     starfill = {{ command = "{starfill}", args = ["--stdio"] }}
     then add "starfill" to the language-servers of your languages
 
-[bold]Emacs[/bold]         put into init.el, then M-x eglot and C-M-i:
+[bold]Emacs[/bold]         put into init.el:
+    (add-to-list 'load-path "{root}/clients/emacs")
     (with-eval-after-load 'eglot
-      (add-to-list 'eglot-server-programs '((python-mode python-ts-mode) . ("{starfill}" "--stdio"))))
+      (require 'starfill)
+      (add-to-list 'eglot-server-programs
+                   '((python-mode python-ts-mode) . (starfill-server "{starfill}" "--stdio")))
+      (add-hook 'eglot-managed-mode-hook #'starfill-ensure))
+    (add-hook 'python-base-mode-hook #'eglot-ensure)
 
 [bold]Any other[/bold]     start [cyan]{starfill} --stdio[/cyan] as a language server
 """
@@ -167,7 +169,7 @@ async def main(picture: Path | None) -> int:
         console.save_svg(str(picture), title="make demo", code_format=without_web_fonts)
     console.rule("set-up")
     starfill = Path(sys.executable).parent / "starfill"
-    console.print(SETUP.format(starfill=starfill), soft_wrap=True)
+    console.print(SETUP.format(starfill=starfill, root=ROOT), soft_wrap=True)
     return doctor.returncode
 
 
