@@ -16,7 +16,7 @@ older_neovim=trixie # 0.10, without,
 helix=forky         # 25.07
 emacs=29            # the first with eglot
 
-parts=(programs emacs browser-driver node code-server nvim nvim-0.10 helix)
+parts=(programs emacs browser-driver node code-server nvim nvim-0.10 helix vim-ale)
 
 folder=${STARFILL_EDITORS:-$HOME/.cache/starfill-editors}
 mkdir -p "$folder/bin" && folder=$(cd "$folder" && pwd) || exit
@@ -178,6 +178,14 @@ part_helix() {
   in_folder helix unpack_helix "$helix"
   ln -sf ../helix/usr/bin/hx "$folder/bin/hx"
 }
+
+unpack_ale() { # a plugin: files of text
+  apt-get -qq download vim-ale
+  dpkg-deb -x vim-ale_*.deb .
+  rm vim-ale_*.deb
+}
+
+part_vim-ale() { in_folder vim-ale unpack_ale; }
 
 # ------------------------------------------------------------------------------------------------------------------------
 

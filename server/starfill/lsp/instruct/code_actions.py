@@ -57,15 +57,20 @@ class CodeActions:
         return listing(place, actions_for(settings, document.language_id), reason, self._abilities)
 
     async def resolve(self, action: types.CodeAction) -> types.CodeAction:
-        """The action with its edit; as it was, and the user is told why, where there is nothing to apply."""
+        """The action with its edit; without one, and the user is told why, where there is nothing to apply.
+
+        Then without its data too: some editors (eglot) resolve an action again as long as it has that and no edit.
+        """
         if action.data is None or action.edit is not None:
             return action
         try:
             done = await self._work.outcome(self._work.understood(order_from([action.data])))
         except StarfillError as error:
             tell(self._client, types.MessageType.Warning, str(error))
+            action.data = None
             return action
         except Stopped:
+            action.data = None
             return action
         action.edit = self._edit(done)
         if done.outcome.warning:
