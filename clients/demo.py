@@ -40,7 +40,8 @@ SCENES = [
     Scene("server/starfill/engine/generate.py", "started: float | None = None", "started: float |"),
     Scene("server/starfill/lsp/loading.py", "async def _load(self) -> None:", "async def _load(self)"),
     Scene("server/starfill/lsp/transport.py", "except KeyboardInterrupt:", "except Key"),
-    Scene("server/starfill/engine/slots.py", "def nbytes(self) -> int:", "def nbytes(self) -> "),
+    Scene("server/starfill/engine/slots.py", "def nbytes(self) -> int:", "def nbytes(self)"),
+    Scene("server/starfill/lsp/status.py", "self._report = report", "self._report ="),
     Scene("server/starfill/engine/kv_cache.py", "self.length += tokens", "self.length "),
 ]
 
@@ -150,7 +151,7 @@ async def play(editor: Editor, scene: Scene, console: Console) -> None:
     first = f"{cold:.0f} ms, {figures.computedTokens} tokens computed on opening the file"
     editor.type(uri, 2, at, rest[0])
     ghost, warm, figures = await editor.complete(uri, types.Position(number, len(typed) + 1))
-    how = "typed through, no model call" if figures.source == "reuse" else f"{figures.computedTokens} tokens computed"
+    how = "typed through, no model call" if figures.source == "reuse" else f"{figures.computedTokens} computed"
     console.print(f"    [dim]{first}; then typing {rest[0]!r}: [bold]{warm:.0f} ms[/bold], {how}[/dim]\n")
 
 

@@ -68,7 +68,7 @@ FIGURES = {"reason": None, "computedTokens": 3, "cachedTokens": 340, "prefillMs"
 
 
 def test_how_a_suggestion_came():
-    assert words.how(FIGURES | {"source": "model"}) == "first token 12 ms, whole 52 ms: 3 tokens computed, 340 cached"
+    assert words.how(FIGURES | {"source": "model"}) == "first token 12 ms, whole 52 ms: 3 computed, 340 cached tokens"
     assert words.how(FIGURES | {"source": "reuse"}) == "typed through: no model call"
     assert words.how(FIGURES | {"source": "prepared"}) == "prepared while you were not typing: no model call"
     assert words.how(FIGURES | {"source": "none", "reason": "too long"}) == "no suggestion: too long"

@@ -18,7 +18,7 @@ def test_it_is_shown_and_no_part_of_the_text(theatre):
         await screen.until_ghost(LINES)
         assert screen.text == "#lines\nfor x in "
         assert screen.rows[:4] == ["1  #lines", "2  for x in range(10):", "           print()", ""]
-        await screen.until(lambda: screen.how == "first token 2 ms, whole 4 ms: 3 tokens computed, 7 cached")
+        await screen.until(lambda: screen.how == "first token 2 ms, whole 4 ms: 3 computed, 7 cached tokens")
         assert screen.state == "ready: bundled on cpu"
 
     theatre.play(play)

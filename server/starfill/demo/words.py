@@ -47,5 +47,5 @@ def how(figures: Mapping[str, Any]) -> str:
     if figures["source"] == "prepared":
         return "prepared while you were not typing: no model call"
     first, whole = figures["prefillMs"], figures["totalMs"]
-    tokens = f"{figures['computedTokens']} tokens computed, {figures['cachedTokens']} cached"
+    tokens = f"{figures['computedTokens']} computed, {figures['cachedTokens']} cached tokens"
     return f"first token {first:.0f} ms, whole {whole:.0f} ms: {tokens}"
