@@ -52,6 +52,7 @@ SETUP = """\
 
 [bold]VS Code[/bold]       cd clients/vscode && npm ci && npm run package
               code --install-extension dist/starfill.vsix
+              and in its settings: "starfill.server.path": "{starfill}"
 
 [bold]Neovim[/bold]        put into init.lua:
     vim.opt.rtp:append('{root}/clients/neovim')

@@ -12,7 +12,7 @@ from model_checks import check_splits, check_step, model_at, some_ids
 from random_checkpoint import Layout
 from starfill.engine.kv_cache import KVCache
 from starfill.engine.models.decoder import Decoder, LanguageModel
-from starfill.engine.native import Native, native, why_not
+from starfill.engine.native import Native
 from tiny_checkpoints import GPT_BIGCODE, LLAMA, STARCODER2, write, write_quantized
 
 DEFAULT = Layout(4, 32, True)
@@ -25,17 +25,6 @@ MODELS: dict[str, dict[str, Any]] = {
     "qwen2": LLAMA | {"model_type": "qwen2"},
     "starcoder2": STARCODER2 | {"sliding_window": 130},
 }
-
-
-@pytest.fixture(params=[512, 256], ids=["avx512", "avx2"])
-def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Native:
-    found = native()
-    if found is None:
-        pytest.skip(str(why_not()))
-    if request.param > found.isa:
-        pytest.skip("this processor has no AVX-512 with VNNI")
-    monkeypatch.setattr(found, "isa", request.param)
-    return found
 
 
 def decoder(folder: Path, fields: dict[str, Any], layout: Layout = DEFAULT) -> Decoder:

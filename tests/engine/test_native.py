@@ -19,17 +19,6 @@ from starfill.engine.native import Activation, Native, native, why_not
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(params=[512, 256], ids=["avx512", "avx2"])
-def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Native:
-    found = native()
-    if found is None:
-        pytest.skip(str(why_not()))
-    if request.param > found.isa:
-        pytest.skip("this processor has no AVX-512 with VNNI")
-    monkeypatch.setattr(found, "isa", request.param)
-    return found
-
-
 @pytest.mark.skipif(
     platform.machine() != "x86_64" or platform.system() != "Linux" or shutil.which("cc") is None,
     reason="the kernels are written for x86-64, and built where there is a C compiler",

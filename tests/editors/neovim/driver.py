@@ -9,6 +9,8 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +154,15 @@ class Neovim:
             return next((each for each in heard if words in each), None)
 
         return str(until(found, f"the message {words!r}", 60))
+
+    @contextmanager
+    def until_the_end(self) -> Iterator[Neovim]:
+        """At the end it must leave by itself."""
+        try:
+            yield self
+            assert self.quit() == 0
+        finally:
+            self.kill()
 
     def quit(self) -> int:
         """The exit code."""

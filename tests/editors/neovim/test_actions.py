@@ -27,13 +27,9 @@ end):totable()"""
 
 @pytest.fixture(scope="module")
 def nvim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neovim]:
-    nvim = Neovim(tmp_path_factory.mktemp("nvim"), with_plugin(), TEXT)
-    try:
+    with Neovim(tmp_path_factory.mktemp("nvim"), with_plugin(), TEXT).until_the_end() as nvim:
         nvim.wait_until_ready()
         yield nvim
-        assert nvim.quit() == 0
-    finally:
-        nvim.kill()
 
 
 def choose(nvim: Neovim, title: str, name: str) -> None:

@@ -17,13 +17,9 @@ SUGGESTED = "import json\n\n\ndef load(name):\n    with open(name) as file: retu
 
 @pytest.fixture(scope="module")
 def nvim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neovim]:
-    nvim = Neovim(tmp_path_factory.mktemp("nvim"), with_plugin(), SOURCE + "\n")
-    try:
+    with Neovim(tmp_path_factory.mktemp("nvim"), with_plugin(), SOURCE + "\n").until_the_end() as nvim:
         nvim.wait_until_ready()
         yield nvim
-        assert nvim.quit() == 0
-    finally:
-        nvim.kill()
 
 
 def command(nvim: Neovim, words: str) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -17,14 +16,10 @@ CLIENTS = "vim.tbl_map(function(it) return it.name end, vim.lsp.get_clients())"
 NOTE_STATUS = "vim.lsp.handlers['starfill/status'] = function(_, status) vim.g.state = status.state end\n"
 
 
-@contextmanager
-def started(folder: Path, init: str, text: str = SOURCE + "\n", program: str = "nvim") -> Iterator[Neovim]:
-    nvim = Neovim(folder, init, text, program=program)
-    try:
-        yield nvim
-        assert nvim.quit() == 0
-    finally:
-        nvim.kill()
+def started(
+    folder: Path, init: str, text: str = SOURCE + "\n", program: str = "nvim"
+) -> AbstractContextManager[Neovim]:
+    return Neovim(folder, init, text, program=program).until_the_end()
 
 
 @pytest.mark.parametrize("program", ["nvim", "nvim-0.10"])

@@ -23,13 +23,11 @@ WAYS = {"builtin": ("nvim", ""), "own": ("nvim", "inline = 'own'"), "0.10": ("nv
 @pytest.fixture(scope="module", params=WAYS)
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neovim]:
     program, options = WAYS[request.param]
-    nvim = Neovim(tmp_path_factory.mktemp("nvim"), with_plugin(options), SOURCE + "\n", program=program)
-    try:
+    with Neovim(
+        tmp_path_factory.mktemp("nvim"), with_plugin(options), SOURCE + "\n", program=program
+    ).until_the_end() as nvim:
         nvim.wait_until_ready()
         yield nvim
-        assert nvim.quit() == 0
-    finally:
-        nvim.kill()
 
 
 @pytest.fixture

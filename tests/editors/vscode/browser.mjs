@@ -22,7 +22,7 @@ const own = {
     const start = performance.now();
     const keys = [];
     for (let i = 0; i < text.length; i += 1) {
-      await new Promise((done) => setTimeout(done, start + (i * 1000) / perSecond - performance.now()));
+      await new Promise((done) => setTimeout(done, Math.max(0, start + (i * 1000) / perSecond - performance.now())));
       keys.push(text[i] === '\n' ? page.keyboard.press('Enter') : page.keyboard.type(text[i]));
     }
     await Promise.all(keys);

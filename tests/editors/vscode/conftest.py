@@ -18,9 +18,9 @@ from editors.vscode.window import Window
 FAILED = ROOT / "build" / "editors"  # screenshots
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def code_server() -> Iterator[CodeServer]:
-    with tempfile.TemporaryDirectory(prefix="starfill-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="vscode-", ignore_cleanup_errors=True) as folder:
         server = CodeServer(Path(folder))
         try:
             server.start()
@@ -29,7 +29,7 @@ def code_server() -> Iterator[CodeServer]:
             server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(code_server: CodeServer) -> Iterator[Browser]:
     browser = Browser(code_server.folder / "chromium", code_server.folder / "browser.log", code_server.env)
     try:
@@ -38,13 +38,13 @@ def browser(code_server: CodeServer) -> Iterator[Browser]:
         browser.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def typing_user(code_server: CodeServer, browser: Browser) -> typist.Typist:
     """A minute of typing in a window of its own, while the other tests run."""
     return typist.Typist(Window(code_server, browser, "typing", typist.SETTINGS, {typist.FILE: ""}))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def main_window(request: pytest.FixtureRequest, code_server: CodeServer, browser: Browser) -> Window:
     if any("typing_user" in getattr(item, "fixturenames", ()) for item in request.session.items):
         request.getfixturevalue("typing_user")
