@@ -1,4 +1,8 @@
-"""JSON-RPC with a language server in a child process, over its stdin and stdout."""
+"""JSON-RPC with a language server in a child process, over its stdin and stdout.
+
+Not pygls' client: that never reads what the server prints to stderr, and leaves requests waiting for a server that is
+gone.
+"""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from starfill.engine.linear.packed_cache import stamp
 from starfill.engine.slots import Slot
 from starfill.prefix import common_prefix
 
-FORMAT = "1"  # to be changed whenever the same ids come to other KV states, or are written otherwise
+FORMAT = "2"  # to be changed whenever the same ids come to other KV states, or are written otherwise
 AGE = 14 * 24 * 3600  # seconds; states not used for so long are removed
 PARTIAL = "partial-"
 ABANDONED = 3600  # seconds; a file still partial after that has no writer any more

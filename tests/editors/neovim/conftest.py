@@ -11,7 +11,7 @@ from editors.neovim.typist import Typist
 WAYS = {"builtin": "", "own": "inline = 'own'"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def typists(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Typist]]:
     typists: dict[str, Typist] = {}
     try:
@@ -23,7 +23,7 @@ def typists(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Typi
             typist.nvim.kill()
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def _begin(request: pytest.FixtureRequest) -> None:
     if any("typists" in getattr(item, "fixturenames", ()) for item in request.session.items):
         request.getfixturevalue("typists")

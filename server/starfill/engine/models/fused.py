@@ -7,7 +7,7 @@ more than half. What is computed is what the blocks compute, up to the rounding 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,9 +15,9 @@ import torch
 from starfill.engine.kv_cache import KVCache, KVShape
 from starfill.engine.linear.native import NativeLinear
 from starfill.engine.linear.select import Linear
-from starfill.engine.models.activation import Steady
+from starfill.engine.models.activation import Activation, Steady
 from starfill.engine.models.norm import Norm
-from starfill.engine.native import LayerParts, LinearWeights, ModelParts, Native, NormParts, Pass, Rows, native
+from starfill.engine.native import LayerParts, LinearWeights, ModelParts, Native, NormParts, Pass, SequenceRows, native
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Parts:
     gate: Linear | None
     up: Linear
     down: Linear
-    activation: Callable[[torch.Tensor], torch.Tensor]
+    activation: Activation
 
 
 class Fused:
@@ -82,8 +82,11 @@ class Fused:
         rows = x.shape[0]
         logits = torch.empty(last, self._vocab_size)
         cosines, sines = rotation if rotation is not None else (None, None)
-        sequences = (Rows * len(caches))(
-            *(Rows(_pointers(cache.addresses()), cache.capacity, cache.length, rows // len(caches)) for cache in caches)
+        sequences = (SequenceRows * len(caches))(
+            *(
+                SequenceRows(_pointers(cache.addresses()), cache.capacity, cache.length, rows // len(caches))
+                for cache in caches
+            )
         )
         call = Pass(
             x=x.data_ptr(),

@@ -78,7 +78,7 @@ class ModelParts(ctypes.Structure):
     )
 
 
-class Rows(ctypes.Structure):
+class SequenceRows(ctypes.Structure):
     """`struct sequence` in kernels.c."""
 
     _fields_ = (("kv", ctypes.POINTER(_pointer)), ("capacity", _long), ("start", _int), ("rows", _int))
@@ -89,7 +89,7 @@ class Pass(ctypes.Structure):
 
     _fields_ = (
         *((name, _pointer) for name in ("x", "cosines", "sines")),
-        ("sequence", ctypes.POINTER(Rows)),
+        ("sequence", ctypes.POINTER(SequenceRows)),
         ("logits", _pointer),
         *((name, _int) for name in ("sequences", "rows", "last")),
     )

@@ -1,4 +1,4 @@
-/* A whole pass of a decoder: its layers, the last norm and the head, by one team of threads that meets between the steps. */
+/* A whole pass of a decoder: its layers, the last norm and the head, by one team of threads that meets between steps. */
 
 struct F(work) {
     float *h, *qkv, *q, *mlp;
@@ -18,7 +18,8 @@ static void F(linear_step)(const struct linear *l, const float *x, float *y, int
 }
 
 /* Queries from w->qkv to w->q, keys and values into the caches; queries and keys turned. */
-static void F(place_rows)(const struct model *m, const struct layer *l, const struct pass *p, int layer, const struct F(work) *w) {
+static void F(place_rows)(const struct model *m, const struct layer *l, const struct pass *p, int layer,
+                          const struct F(work) *w) {
     int64_t queries = (int64_t)m->heads * m->dim, kept = (int64_t)m->kv_heads * m->dim;
     int together = l->k == NULL;
     int64_t stride = together ? queries + 2 * kept : 0;
@@ -46,7 +47,9 @@ static void F(place_rows)(const struct model *m, const struct layer *l, const st
 #pragma omp barrier
 }
 
-static struct attention F(attention_of)(const struct model *m, const struct pass *p, int s, int first, int layer, const struct F(work) *w) {
+/* Of the sequence s, whose rows begin at `first`; layer -1: only how much there is. */
+static struct attention F(attention_of)(const struct model *m, const struct pass *p, int s, int first, int layer,
+                                        const struct F(work) *w) {
     const struct sequence *of = p->sequence + s;
     int64_t at = (int64_t)first * m->heads * m->dim;
     const uint16_t *keys = layer < 0 ? NULL : of->kv[layer];
