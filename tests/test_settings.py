@@ -9,7 +9,8 @@ from starfill.settings import FIELDS, Settings, parse, schema, table
 from starfill.values import OwnInstruction
 
 OWN = {"title": "Use pathlib", "instruction": "Use pathlib instead of os.path."}
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
 
 
 def test_nothing_means_the_defaults():
@@ -254,6 +255,18 @@ def test_the_module_prints_a_schema_for_editors():
     own = printed["starfill.instructions"]["items"]
     assert own["required"] == ["title", "instruction"]
     assert own["properties"]["placement"]["enum"] == ["replace", "insert-before", "insert-after", "show"]
+
+
+def test_the_settings_of_the_extension_for_vs_code():
+    manifest = json.loads((ROOT / "clients" / "vscode" / "package.json").read_text(encoding="utf-8"))
+    own = ("starfill.server.", "starfill.trace.")
+    shown = manifest["contributes"]["configuration"]["properties"]
+    servers = {name: each for name, each in shown.items() if not name.startswith(own)}
+    declared = {
+        name: {("markdownDescription" if key == "description" else key): value for key, value in each.items()}
+        for name, each in json.loads(json.dumps(schema())).items()
+    }
+    assert servers == declared, "run `npm run settings` in clients/vscode"
 
 
 def test_a_schema_s_own_defaults_are_right():
