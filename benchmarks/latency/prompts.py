@@ -22,7 +22,7 @@ class Prompter:
         config = read_config(folder)
         architecture = parse_architecture(config)
         tokenizer = Tokenizer.from_folder(folder, architecture.vocab_size)
-        special = read_special(config, tokenizer)
+        special = read_special(config.folder, tokenizer)
         identity = Identity(
             config.model_type, tokenizer.special, special.chat_template, folder.name, special.family, special.bos
         )
