@@ -89,20 +89,24 @@ def place_at(
     start, end = document.line_start(line), document.line_end(line)
     before = document.slice(max(start, offset - LINE_REACH), offset)
     after = document.slice(offset, min(end, offset + LINE_REACH))
-    above = _LINE_END.split(document.slice(max(0, start - REACH), start))[:-1]
-    below = _LINE_END.split(document.slice(end, end + REACH))[1:]
-    around = "\n".join((*above, before + after, *below))
+    above = document.slice(max(0, start - REACH), start)
+    below = document.slice(end, end + REACH)
     return Place(
         before=before,
         after=after,
         closers=closers,
-        above=tuple(reversed(above)),
-        below=tuple(below),
+        above=_lines(above)[-2::-1],
+        below=_lines(below)[1:],
         eol=document.eol,
         multi_line=wants_lines(before, after[len(closers) :], mode),
-        leaks=tuple(leak for leak in leaks if leak not in around),
+        leaks=tuple(leak for leak in leaks if not any(leak in text for text in (above, before + after, below))),
         from_start=start <= REACH,
     )
+
+
+@lru_cache(maxsize=16)  # as above
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(_LINE_END.split(text))
 
 
 def wants_lines(before: str, rest: str, mode: str = "auto") -> bool:
