@@ -6,9 +6,10 @@ GPTQ_VENV ?= .venv-auto-gptq
 GPTQ_PYTHON ?= python3.11
 GPTQMODEL_VENV ?= .venv-gptqmodel
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+ENGINES_VENV ?= .venv-engines
 KERNELS := $(wildcard server/starfill/engine/native/*.[ch])
 
-.PHONY: demo test editors test-editors check soak bench bench-peers evaluate-bundled format test-auto-gptq test-gptqmodel docs clean
+.PHONY: demo test editors test-editors check soak bench bench-peers evaluate-bundled format test-auto-gptq test-gptqmodel test-engines docs clean
 
 demo: $(VENV)/installed
 	@$(BIN)/python clients/demo.py
@@ -58,6 +59,12 @@ test-auto-gptq: $(GPTQ_VENV)/installed
 test-gptqmodel: $(GPTQMODEL_VENV)/installed
 	$(GPTQMODEL_VENV)/bin/python -m pytest -m gptqmodel
 
+# Serving engines with the bundled model: llama.cpp's server, that of llama-cpp-python, transformers serve. Two of them are built
+# from source, with cmake and a C++ compiler: about twenty minutes, once.
+test-engines: $(ENGINES_VENV)/installed
+	@PYTHONPATH=benchmarks $(ENGINES_VENV)/bin/python -m peers.llama_build
+	STARFILL_ENGINES_REQUIRED=1 $(ENGINES_VENV)/bin/python -m pytest -m engines tests/engines
+
 # The settings table of the README, from the settings themselves (a test holds them together).
 docs: $(VENV)/installed
 	@$(BIN)/python -m starfill.settings
@@ -82,5 +89,10 @@ $(GPTQMODEL_VENV)/installed: pyproject.toml $(KERNELS)
 	@$(GPTQMODEL_VENV)/bin/python $(PIP_INSTALL) --editable '.[gptqmodel,dev]'
 	@touch $@
 
+$(ENGINES_VENV)/installed: pyproject.toml $(KERNELS)
+	@$(PYTHON) -m venv $(ENGINES_VENV)
+	@$(ENGINES_VENV)/bin/python $(PIP_INSTALL) --editable '.[engines,dev]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(GPTQ_VENV) $(GPTQMODEL_VENV) build training/build
+	rm -rf $(VENV) $(GPTQ_VENV) $(GPTQMODEL_VENV) $(ENGINES_VENV) build training/build

@@ -13,13 +13,15 @@ import pytest
 
 from conftest import MakeCheckpoint
 from random_checkpoint import Layout
+from remote.fake_engine import FakeEngine
 from starfill.app import LocalBackend
 from starfill.assist.assistant import Assistant
+from starfill.assist.either import EitherAssistant
 from starfill.assist.instruct.actions import ACTIONS
 from starfill.assist.instruct.outcome import Outcome, Request
 from starfill.engine import second
 from starfill.engine.machine import Memory, anonymous_memory
-from starfill.errors import CheckpointError, NotPulledError
+from starfill.errors import CheckpointError, ConsentError, EngineError, NotPulledError
 from starfill.settings import Settings
 from starfill.text.document import Document
 from starfill.text.position import Span
@@ -37,6 +39,7 @@ DOCUMENT = Document.open("file:///a.py", "python", 0, CODE)
 @pytest.fixture(scope="module")
 def assistant() -> Iterator[Assistant]:
     loaded = LocalBackend().load(Settings())
+    assert isinstance(loaded, Assistant)
     yield loaded
     loaded.close()
 
@@ -130,3 +133,72 @@ def test_garbage_collections_leave_the_libraries_out(assistant: Assistant) -> No
     """A full one would walk through all of torch, and a keystroke would wait for it."""
     frozen = gc.get_freeze_count()
     assert frozen > 10 * len(gc.get_objects())
+
+
+# An engine elsewhere
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeEngine]:
+    engine = FakeEngine(model="starfill", answer=lambda prompt: "names)")
+    yield engine
+    engine.stop()
+
+
+def both(url: str, **more: object) -> Settings:
+    return replace(Settings(engine_url=url, engine_latency_budget_ms=60_000), **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("use", "who"), [("all", "first"), ("completions", "second")])
+def test_actions_share_what_is_there_for_them(fake: FakeEngine, use: str, who: str) -> None:
+    settings = both(fake.url, engine_use=use)
+    backend = LocalBackend()
+    loaded = backend.load(settings)
+    assert isinstance(loaded, EitherAssistant) and loaded.first is not None
+    instructor = backend.load_instructor(settings, beside=loaded)
+    shared = loaded.first if who == "first" else loaded.second
+    assert instructor.info is shared.info
+    instructor.close()
+    completion = asyncio.run(loaded.complete(DOCUMENT, CODE.index("len"), candidates=1))
+    assert completion.figures.device == fake.url
+    loaded.close()
+
+
+@pytest.mark.parametrize("budget", [0, 60_000])
+def test_an_engine_that_is_not_there(fake: FakeEngine, budget: int) -> None:
+    """With a budget the model here suggests meanwhile."""
+    fake.stop()
+    settings = both(fake.url, engine_latency_budget_ms=budget)
+    if not budget:
+        with pytest.raises(EngineError, match="can't be reached"):
+            LocalBackend().load(settings)
+        return
+    loaded = LocalBackend().load(settings)
+    assert isinstance(loaded, EitherAssistant) and loaded.first is None and loaded.info.name == "bundled"
+    with pytest.raises(EngineError, match="can't be reached"):
+        LocalBackend().load_instructor(settings, beside=loaded)
+    assert asyncio.run(loaded.complete(DOCUMENT, CODE.index("len"), candidates=1)).figures.model == "bundled"
+    loaded.close()
+
+
+def test_neither_is_left_open_where_one_of_them_can_not_be_had(fake: FakeEngine) -> None:
+    def networks() -> int:
+        return [thread.name for thread in threading.enumerate()].count("network")
+
+    before = networks()
+    with pytest.raises(NotPulledError):
+        LocalBackend().load(both(fake.url, model="someone/something"))
+    with pytest.raises(ConsentError):
+        LocalBackend().load(both("https://engine.example.com"))
+    assert networks() == before
+
+
+def test_actions_alone_may_go_elsewhere(fake: FakeEngine) -> None:
+    settings = Settings(engine_url=fake.url, engine_use="actions")
+    loaded = LocalBackend().load(settings)
+    assert loaded.info.name == "bundled" and fake.looked == []
+    instructor = LocalBackend().load_instructor(settings, beside=loaded)
+    assert instructor.info.device == fake.url
+    instructor.close()
+    assert isinstance(loaded, Assistant) and complete(loaded) > 0 and fake.asked == []
+    loaded.close()

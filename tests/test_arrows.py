@@ -26,6 +26,7 @@ OWNERS = {  # a library -> the rooms that may import it
     "pygls": {"lsp"},
     "lsprotocol": {"lsp"},
     "torch": {"engine", "checkpoint", "quantize"},
+    "httpx2": {"engine"},
     "huggingface_hub": {"checkpoint"},
     "tree_sitter": {"assist"},
     "textual": {"demo"},
@@ -81,6 +82,22 @@ def test_what_anyone_imports_imports_nothing_else_of_ours():
 
 def test_nothing_imports_app_but_the_command_line():
     assert {room(module) for module, name in OURS if room(name) == "app"} <= {"cli", "commands", "__main__"}
+
+
+def test_the_ways_to_an_engine_elsewhere():
+    """What asks an engine has passed by the consent; what speaks to it needs no torch."""
+    assert {module for module, name in OURS if name == "starfill.remote"} == {"starfill.app"}
+    assert {room(module) for module, name in OURS if name == "starfill.consent"} <= {"app", "remote", "commands"}
+    remote = {module for module, _ in CASES if module.startswith("starfill.engine.remote")}
+    assert {module for module, name in CASES if name.split(".")[0] == "httpx2"} <= remote
+    opening = {module for module, name in OURS if name == "starfill.engine.remote.opening"}
+    assert opening - remote == {"starfill.remote"}
+    strays = [
+        (module, name)
+        for module, name in OURS
+        if module in remote and room(name) == "engine" and name != "starfill.engine.job" and name not in remote
+    ]
+    assert strays == []
 
 
 def test_libraries_have_owners():

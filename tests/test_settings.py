@@ -36,6 +36,15 @@ def test_all_settings():
         "enabledLanguages": ["python", "lua"],
         "excludedGlobs": ["**/*.env"],
         "instruct.model": "/models/wizardcoder",
+        "engine.url": "https://engine.example.com/v1",
+        "engine.kind": "vllm",
+        "engine.model": "wizardcoder",
+        "engine.family": "wizardcoder-python",
+        "engine.tokenizer": "bundled",
+        "engine.apiKeyEnv": "ENGINE_KEY",
+        "engine.apiKeyFile": "~/.engine-key",
+        "engine.use": "completions",
+        "engine.latencyBudgetMs": 250,
         "instructions": [OWN],
     }
     settings, problems = parse(raw)
@@ -47,6 +56,43 @@ def test_all_settings():
         "excludedGlobs": ("**/*.env",),
         "instructions": (OwnInstruction(**OWN),),
     }
+
+
+@pytest.mark.parametrize(
+    ("engine", "instruct_model", "own"),
+    [
+        ({}, "", ""),
+        ({}, "bundled", ""),
+        ({}, "other", "other"),
+        ({"url": "http://a"}, "", ""),  # the engine does both
+        ({"url": "http://a"}, "other", "other"),
+        ({"url": "http://a"}, "bundled", "bundled"),
+        ({"url": "http://a", "use": "actions"}, "", "http://a"),
+        ({"url": "http://a", "use": "actions"}, "bundled", ""),
+        ({"url": "http://a", "use": "completions"}, "", "bundled"),
+        ({"url": "http://a", "use": "completions", "latencyBudgetMs": 9}, "", ""),  # what is loaded to suggest does it
+        ({"url": "http://a", "use": "completions", "latencyBudgetMs": 9}, "other", "other"),
+    ],
+)
+def test_what_answers_the_actions(engine, instruct_model, own):
+    settings, problems = parse({"engine": engine, "instruct.model": instruct_model})
+    assert problems == [] and settings.own_instruct_model == own
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"latencyBudgetMs": 20}, True),
+        ({"latencyBudgetMs": 0}, False),
+        ({"url": "http://b"}, False),
+        ({"kind": "tgi"}, False),
+    ],
+)
+def test_which_changes_mean_another_engine(change, same):
+    engine = {"url": "http://a", "latencyBudgetMs": 10}
+    before, after = (parse({"engine": each})[0].engine for each in (engine, engine | change))
+    assert (before == after) == same
+    assert Settings().engine == parse({"engine": change | {"url": ""}})[0].engine == ()
 
 
 def test_null_means_the_default():
@@ -266,7 +312,15 @@ def test_the_settings_of_the_extension_for_vs_code():
         name: {("markdownDescription" if key == "description" else key): value for key, value in each.items()}
         for name, each in json.loads(json.dumps(schema())).items()
     }
+    scopes = {name: each.pop("scope") for name, each in servers.items() if "scope" in each}
     assert servers == declared, "run `npm run settings` in clients/vscode"
+    redirecting = {f"starfill.engine.{name}" for name in ("url", "apiKeyEnv", "apiKeyFile", "tokenizer")}
+    assert redirecting <= set(manifest["capabilities"]["untrustedWorkspaces"]["restrictedConfigurations"])
+    assert scopes == {
+        "starfill.engine.url": "machine-overridable",
+        "starfill.engine.apiKeyEnv": "machine",  # a folder names no key, trusted or not
+        "starfill.engine.apiKeyFile": "machine",
+    }
 
 
 def test_a_schema_s_own_defaults_are_right():

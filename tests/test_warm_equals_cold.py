@@ -54,6 +54,9 @@ class Twice:
     def persist(self, nbytes: int, keeps: Callable[[str], bool]) -> None:
         self._engine.persist(nbytes, keeps)
 
+    def watch(self, told: Callable[[str | None], None]) -> None:
+        self._engine.watch(told)
+
     def close(self) -> None:
         self._engine.close()
 

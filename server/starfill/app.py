@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 from starfill.background import in_daemon_thread
+from starfill.errors import EngineError
 from starfill.settings import Settings
 
 if TYPE_CHECKING:
     from starfill.assist.assistant import Assistant
+    from starfill.assist.either import EitherAssistant
     from starfill.assist.family import Dialect
     from starfill.assist.instruct.instructor import Instructor
     from starfill.checkpoint.tokenizer import Tokenizer
-    from starfill.engine.job import ModelInfo
+    from starfill.engine.job import Engine, ModelInfo
     from starfill.engine.linear.packed_cache import PackedCache
-    from starfill.engine.local import LocalEngine
     from starfill.engine.worker import Worker
     from starfill.lsp.backend import Choice
 
@@ -36,7 +37,7 @@ BUNDLED = Path(__file__).parent / "bundled" / "model"
 class Opened:
     """A checkpoint that is ready to answer jobs, and how to speak to it."""
 
-    engine: LocalEngine
+    engine: Engine
     tokenizer: Tokenizer
     dialect: Dialect
     settings: Settings
@@ -49,12 +50,28 @@ class Opened:
 class LocalBackend:
     """Loads models on this machine, for the language server and the commands."""
 
-    def load(self, settings: Settings, report: Report = lambda *_: None) -> Assistant:
-        """An assistant over `open`, with the same errors."""
-        opened = self.open(settings, report)
-        from starfill.assist.assistant import Assistant
+    def load(self, settings: Settings, report: Report = lambda *_: None) -> Assistant | EitherAssistant:
+        """An assistant over `open`, with the same errors; over two where the one here stands in for an engine."""
+        from starfill.assist.either import EitherAssistant
 
-        return Assistant(opened.engine, opened.tokenizer, opened.dialect, settings)
+        if not settings.completes_remotely:
+            return _assistant(self.open(settings, report), settings)
+        first: Assistant | EngineError
+        try:
+            first = _assistant(self.open_engine(settings, report), settings)
+        except EngineError as error:
+            first = error
+        if not settings.engine_latency_budget_ms:
+            if isinstance(first, EngineError):
+                raise first
+            return first
+        try:
+            second = _assistant(self.open(settings, report), settings)
+        except BaseException:
+            if not isinstance(first, EngineError):
+                first.close()
+            raise
+        return EitherAssistant(first, second, settings, lambda: _assistant(self.open_engine(settings), settings))
 
     def load_instructor(
         self, settings: Settings, report: Report = lambda *_: None, beside: object | None = None
@@ -65,15 +82,31 @@ class LocalBackend:
         share it, and closing the instructor leaves it open.
         """
         from starfill.assist.assistant import Assistant
+        from starfill.assist.either import EitherAssistant
         from starfill.assist.instruct.instructor import Instructor
 
-        assistant = beside if isinstance(beside, Assistant) else None
         own = settings.own_instruct_model
+        if isinstance(beside, EitherAssistant):
+            beside = beside.first if settings.acts_remotely else beside.second
+        assistant = beside if isinstance(beside, Assistant) else None
         if assistant is not None and not own:
             return Instructor(assistant.engine, assistant.tokenizer, assistant.dialect, settings, owns_engine=False)
-        chosen = replace(settings, model=own, family="auto") if own else settings
-        opened = self.open(chosen, report, assistant.info if assistant else None)
+        if settings.acts_remotely:
+            opened = self.open_engine(settings, report)
+        else:
+            chosen = replace(settings, model=own, family="auto") if own and own != settings.model else settings
+            opened = self.open(chosen, report, assistant.info if assistant else None)
         return Instructor(opened.engine, opened.tokenizer, opened.dialect, settings)
+
+    def open_engine(self, settings: Settings, report: Report = lambda *_: None) -> Opened:
+        """Blocks until the engine that is set has said what it is. Raises StarfillError with the sentence to show.
+
+        ConsentError where it is on another machine and the user hasn't agreed to that.
+        """
+        from starfill.remote import open_engine
+
+        report(0.0, "Asking the engine")
+        return Opened(*open_engine(settings, BUNDLED), settings)
 
     def open(self, settings: Settings, report: Report = lambda *_: None, beside: ModelInfo | None = None) -> Opened:
         """Blocks until the model is ready. Raises StarfillError with the sentence to show when it can't be used.
@@ -94,7 +127,7 @@ class LocalBackend:
 
         config = read_config(model_folder(settings.model))
         tokenizer = Tokenizer.from_folder(config.folder, parse_architecture(config).vocab_size)
-        special = read_special(config, tokenizer)
+        special = read_special(config.folder, tokenizer)
         identity = Identity(
             architecture=config.model_type,
             special=tokenizer.special,
@@ -118,6 +151,12 @@ class LocalBackend:
         engine = LocalEngine(loaded.model, loaded.info, settings.cache_bytes, the_worker(), states)
         _leave_out_of_garbage_collections()
         return Opened(engine, tokenizer, dialect, settings)
+
+    def allow(self, origin: str) -> None:
+        """See `lsp.backend.Backend`."""
+        from starfill import consent
+
+        consent.allow(origin)
 
     def models(self) -> list[Choice]:
         """What could be loaded, or downloaded first: reads folders, asks nobody."""
@@ -149,6 +188,12 @@ class LocalBackend:
             lambda done, name: report(done / plan.nbytes, f"{hub.amount(done)} of {size}, {name}"),
             stopped,
         )
+
+
+def _assistant(opened: Opened, settings: Settings) -> Assistant:
+    from starfill.assist.assistant import Assistant
+
+    return Assistant(opened.engine, opened.tokenizer, opened.dialect, settings)
 
 
 @cache

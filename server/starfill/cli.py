@@ -8,14 +8,16 @@ import sys
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from starfill import __version__
 from starfill.commands.demo import demo
+from starfill.commands.engine import engine
 from starfill.commands.evaluate import evaluate
 from starfill.commands.generate import generate
 from starfill.commands.instruct import instruct
 from starfill.commands.models import models
-from starfill.commands.options import loaded, model_options, settings_from
+from starfill.commands.options import by_json_names, engine_options, loaded, model_options, settings_from
 from starfill.errors import SettingsError, StarfillError
 
 
@@ -46,19 +48,25 @@ def main(ctx: click.Context, stdio: bool) -> None:
 @main.command()
 @click.option("--stdio", is_flag=True, help="Over stdin and stdout (the default).")
 @click.option("--tcp", metavar="HOST:PORT", help="Over TCP instead; HOST must be this machine (127.0.0.1, ::1).")
-def serve(stdio: bool, tcp: str | None) -> None:
-    """Run the language server."""
+@engine_options
+def serve(stdio: bool, tcp: str | None, **chosen: str) -> None:
+    """Run the language server. Options of an engine win over the editor's settings."""
     from starfill.app import LocalBackend
     from starfill.lsp.transport import serve_stdio, serve_tcp
 
+    settings_from(**chosen)
+    source = click.get_current_context().get_parameter_source
+    fixed = by_json_names(
+        {name: value for name, value in chosen.items() if source(name) is ParameterSource.COMMANDLINE}
+    )
     if tcp and stdio:
         raise SettingsError("--stdio and --tcp exclude each other: give one of them")
     if tcp:
         host, _, port = tcp.rpartition(":")
         if not host or not port.isdecimal():
             raise SettingsError(f"--tcp {tcp} is not HOST:PORT: write it like 127.0.0.1:4090")
-        serve_tcp(LocalBackend(), host.strip("[]"), int(port))
-    serve_stdio(LocalBackend())
+        serve_tcp(LocalBackend(), host.strip("[]"), int(port), fixed)
+    serve_stdio(LocalBackend(), fixed)
 
 
 @main.command()
@@ -111,3 +119,4 @@ main.add_command(instruct)
 main.add_command(models)
 main.add_command(generate)
 main.add_command(evaluate)
+main.add_command(engine)

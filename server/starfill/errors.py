@@ -4,6 +4,8 @@
     ├── CheckpointError    a checkpoint folder or one of its files can't be used
     │   └── NotPulledError     it is a repository that was not downloaded, or not completely
     ├── SettingsError      a setting or a command-line argument can't be used
+    ├── EngineError        a serving engine can't be reached, or has failed
+    ├── ConsentError       it is on another machine, and the user hasn't agreed to send code there
     └── RequestError       a request can't be served (a position outside the document, an unreadable file)
 
 The command line prints the message and exits with 2; the language server shows it and stays up.
@@ -32,3 +34,23 @@ class SettingsError(StarfillError):
 
 class RequestError(StarfillError):
     """A request that can't be served; the message names the document or position."""
+
+
+class EngineError(StarfillError):
+    """A serving engine has failed; the message names its address and what it said.
+
+    again: the next request would probably fail too. later: seconds after which the engine wants to be asked again, 0
+    where it doesn't say.
+    """
+
+    def __init__(self, message: str, *, again: bool = False, later: float = 0.0) -> None:
+        super().__init__(message)
+        self.again, self.later = again, later
+
+
+class ConsentError(StarfillError):
+    """The engine is another machine, to which the user hasn't agreed to send code; the message has the command."""
+
+    def __init__(self, message: str, origin: str) -> None:
+        super().__init__(message)
+        self.origin = origin

@@ -55,6 +55,8 @@ ModelFamily = Literal[
     "plain",
 ]
 MultiLine = Literal["auto", "never", "always"]
+EngineKind = Literal["auto", "openai", "vllm", "sglang", "tgi", "llama.cpp", "llama-cpp-python"]
+EngineUse = Literal["all", "completions", "actions"]
 
 
 def about(allowed: Allowed, description: str, json_name: str = "") -> dict[str, Any]:
@@ -160,6 +162,72 @@ class Settings:
             "instruct.model",
         ),
     )
+    engine_url: str = field(
+        default="",
+        metadata=about(
+            Allowed("the address of a server, or empty", text_or_nothing, TEXT),
+            "A serving engine that answers instead of a model in this process, like `http://127.0.0.1:8000`: vLLM, "
+            "SGLang, TGI, llama.cpp's server. For one on another machine you are asked first, since your code is sent "
+            "there.",
+            "engine.url",
+        ),
+    )
+    engine_kind: EngineKind = field(
+        default="auto",
+        metadata=about(one_of(EngineKind), "Which API the engine has; `auto` asks it.", "engine.kind"),
+    )
+    engine_model: str = field(
+        default="",
+        metadata=about(
+            Allowed("text, or empty", text_or_nothing, TEXT), "Its model, where it has several.", "engine.model"
+        ),
+    )
+    engine_family: ModelFamily = field(
+        default="auto",
+        metadata=about(
+            one_of(ModelFamily), "As `family`, for the engine's model; `auto` tells it from its name.", "engine.family"
+        ),
+    )
+    engine_tokenizer: str = field(
+        default="",
+        metadata=about(
+            Allowed("as for `model`, or empty", text_or_nothing, TEXT),
+            "A model on this machine with the same tokenizer, so that token ids can be sent; empty: the engine's own "
+            "model if it was pulled, else text is sent.",
+            "engine.tokenizer",
+        ),
+    )
+    engine_api_key_env: str = field(
+        default="",
+        metadata=about(
+            Allowed("the name of an environment variable, or empty", text_or_nothing, TEXT),
+            "The environment variable that holds the engine's key.",
+            "engine.apiKeyEnv",
+        ),
+    )
+    engine_api_key_file: str = field(
+        default="",
+        metadata=about(
+            Allowed("the path of a file, or empty", text_or_nothing, TEXT),
+            "A file that holds the key, and that nobody else may read.",
+            "engine.apiKeyFile",
+        ),
+    )
+    engine_use: EngineUse = field(
+        default="all",
+        metadata=about(
+            one_of(EngineUse), "What the engine answers; the rest is answered by `model` on this machine.", "engine.use"
+        ),
+    )
+    engine_latency_budget_ms: int = field(
+        default=0,
+        metadata=about(
+            whole(0, 60_000),
+            "After how many milliseconds `model` on this machine suggests instead, and at once while the engine can't "
+            "be reached; 0 loads no model here.",
+            "engine.latencyBudgetMs",
+        ),
+    )
     instructions: tuple[OwnInstruction, ...] = field(
         default=(),
         metadata=about(
@@ -170,9 +238,31 @@ class Settings:
     )
 
     @property
+    def completes_remotely(self) -> bool:
+        return bool(self.engine_url) and self.engine_use != "actions"
+
+    @property
+    def acts_remotely(self) -> bool:
+        """A model of their own that is set for the actions is one on this machine."""
+        return bool(self.engine_url) and self.engine_use != "completions" and not self.instruct_model
+
+    @property
     def own_instruct_model(self) -> str:
-        """The actions' own model; "" where the one that completes does both."""
-        return "" if self.instruct_model == self.model else self.instruct_model
+        """What answers the actions where it isn't what completes: a model, or the address of an engine. Else ""."""
+        if self.acts_remotely:
+            return "" if self.completes_remotely else self.engine_url
+        wanted = self.instruct_model or self.model
+        is_here = not self.completes_remotely or self.engine_latency_budget_ms > 0
+        return "" if wanted == self.model and is_here else wanted
+
+    @property
+    def engine(self) -> tuple[object, ...]:
+        """What tells whether another engine is meant, or another use of it."""
+        if not self.engine_url:
+            return ()
+        names = [item.name for item in fields(self) if item.name.startswith("engine_")]
+        values = {name: getattr(self, name) for name in names}
+        return tuple((values | {"engine_latency_budget_ms": bool(self.engine_latency_budget_ms)}).values())
 
     def enabled_for(self, uri: str, language_id: str) -> str | None:
         """None when a document may be looked at, else the reason why not."""

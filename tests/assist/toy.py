@@ -121,6 +121,9 @@ class ByHeart:
     def persist(self, nbytes: int, keeps: Callable[[str], bool]) -> None:
         self.persisted = nbytes, keeps
 
+    def watch(self, told: Callable[[str | None], None]) -> None:
+        self.told = told
+
     def close(self) -> None:
         self.closed = True
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from starfill.checkpoint.config import read_config
 from starfill.checkpoint.special import Special, read_special
 from starfill.checkpoint.tokenizer import Tokenizer
 from starfill.errors import CheckpointError
@@ -31,7 +30,7 @@ def read(folder: Path, tokenizer: Tokenizer | None = None, **files: Any) -> Spec
             (folder / f"{name}.jinja").write_text(value, encoding="utf-8")
         else:
             (folder / f"{name}.json").write_text(json.dumps(value))
-    return read_special(read_config(folder), tokenizer or load(RAW))
+    return read_special(folder, tokenizer or load(RAW))
 
 
 def test_a_folder_with_nothing_but_the_config(tmp_path: Path) -> None:

@@ -38,6 +38,9 @@ class InstantEngine:
     def persist(self, nbytes: int, keeps: object) -> None:
         pass
 
+    def watch(self, told: object) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

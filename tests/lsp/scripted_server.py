@@ -11,7 +11,9 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -19,7 +21,8 @@ from starfill.assist.completion import Completion, Figures
 from starfill.assist.instruct.actions import Action, Placement
 from starfill.assist.instruct.outcome import Outcome, Request, Work
 from starfill.engine.job import ModelInfo
-from starfill.errors import CheckpointError, NotPulledError, RequestError
+from starfill.errors import CheckpointError, ConsentError, EngineError, NotPulledError, RequestError, SettingsError
+from starfill.lsp import loading
 from starfill.lsp.backend import Choice
 from starfill.settings import Settings
 from starfill.text.diff import line_edits
@@ -33,7 +36,11 @@ NOTES: list[str] = []  # what happened to the assistant and the instructor
 class ScriptedAssistant:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.info = ModelInfo(Path(settings.model).name, "gpt_bigcode", "cpu", "scripted", 2048, 512, 1024, 1_000_000)
+        here = ModelInfo(Path(settings.model).name, "gpt_bigcode", "cpu", "scripted", 2048, 512, 1024, 1_000_000)
+        away = replace(here, name="away", architecture="vllm", device=settings.engine_url)
+        self.info = away if settings.completes_remotely else here
+        self.substitute = here if settings.engine_latency_budget_ms else None
+        self.told: Callable[[str | None], None] = lambda trouble: None
         self.figures: dict[str, Figures] = {}
         self.waiting: dict[str, asyncio.Future[None]] = {}
         self.cursors: dict[str, int] = {}  # after the last change of each document
@@ -60,6 +67,7 @@ class ScriptedAssistant:
             raise
         source = "model" if items else "none"
         figures = Figures(reason, "spm", 10, 7, 3, 5, prefill_ms=1.5, decode_ms=2.5, total_ms=4.5, source=source)
+        figures = replace(figures, model=self.info.name, device=self.info.device)
         self.figures[uri] = figures
         return Completion(uri, document.version, items, figures)
 
@@ -105,12 +113,21 @@ class ScriptedAssistant:
             case "#print":
                 print("printed by Python")
                 os.write(1, b"printed below Python\n")
+            case "#trouble":  # as an engine elsewhere tells it, on a thread of its own
+                threading.Thread(target=self.told, args=(document.line_text(0).removeprefix("#trouble "),)).start()
+            case "#recovered":
+                threading.Thread(target=self.told, args=(None,)).start()
+            case "#failure":
+                raise EngineError("The engine can't be reached.")
             case "#nothing":
                 return (), "there is nothing to say"
         return (Edit(offset, offset, "42"),), None
 
     def changed(self, document: Document, offset: int) -> None:
         self.cursors[document.uri] = offset
+
+    def watch(self, told: Callable[[str | None], None]) -> None:
+        self.told = told
 
     def last(self, uri: str) -> Figures | None:
         return self.figures.get(uri)
@@ -135,7 +152,7 @@ class ScriptedInstructor:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        name = Path(settings.instruct_model or settings.model).name
+        name = "away" if settings.acts_remotely else Path(settings.instruct_model or settings.model).name
         self.info = ModelInfo(name, "gpt_bigcode", "cpu", "scripted", 2048, 512, 1024, 1_000_000)
 
     def refusal(self, document: Document, selection: Span, action: Action) -> str | None:
@@ -195,13 +212,40 @@ class ScriptedInstructor:
 
 
 class ScriptedBackend:
-    """Models named hub/... have to be pulled first."""
+    """Models named hub/... have to be pulled first, engines with https have to be allowed."""
 
     def __init__(self):
         self.pulled = set()
+        self.allowed = set()
+        self.asked = Counter()
+
+    def reach(self, url):
+        if url.startswith("https:") and url not in self.allowed:
+            raise ConsentError(f"{url} is another machine: run `starfill engine allow {url}`", url)
+        self.asked[url] += 1
+        print(f"asking {url}")
+        match url.rpartition("/")[2]:
+            case "gone":
+                raise EngineError(f"{url} can't be reached (refused)")
+            case "late" if self.asked[url] < 4:
+                raise EngineError(f"{url} can't be reached (refused)")
+            case "late-and-wrong":
+                kind = EngineError if self.asked[url] < 4 else SettingsError
+                raise kind(f"{url} has {self.asked[url]} models")
+            case "slow":
+                time.sleep(0.4)
+
+    def allow(self, origin):
+        if origin.endswith("/readonly"):
+            raise SettingsError("What you allow can't be kept.")
+        print(f"allowing {origin}")
+        self.allowed.add(origin)
 
     def load(self, settings, report):
         report(0.0, "Looking around")
+        if settings.completes_remotely:
+            self.reach(settings.engine_url)
+            return ScriptedAssistant(settings)
         name = settings.model.removesuffix(":main")
         if name.startswith("hub/") and name not in self.pulled:
             raise NotPulledError(f"{name} was not pulled: run `starfill models pull {name}`", name)
@@ -226,6 +270,9 @@ class ScriptedBackend:
         name = settings.instruct_model
         print(f"loading instructor {name!r} beside {beside.info.name if beside else None}")
         report(0.0, "Looking around")
+        if settings.acts_remotely:
+            self.reach(settings.engine_url)
+            return ScriptedInstructor(settings)
         match name:
             case "missing":
                 raise CheckpointError("The folder missing has no config.json: name a checkpoint folder.")
@@ -271,6 +318,7 @@ class ScriptedBackend:
 if __name__ == "__main__":
     from starfill.lsp.transport import serve_stdio, serve_tcp
 
+    loading.AGAIN = 0.05
     if len(sys.argv) > 1:
         serve_tcp(ScriptedBackend(), sys.argv[1], int(sys.argv[2]))
     serve_stdio(ScriptedBackend())

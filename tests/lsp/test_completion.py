@@ -58,6 +58,8 @@ def test_the_figures_of_the_last_completion(ready):
         "decodeMs": 2.5,
         "totalMs": 4.5,
         "source": "model",
+        "model": "bundled",
+        "device": "cpu",
     }
 
 

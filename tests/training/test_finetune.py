@@ -84,7 +84,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(checkpoint: Path, tm
     from starfill.checkpoint.tokenizer import Tokenizer
 
     config = read_config(tmp_path / "halves")
-    special = read_special(config, Tokenizer.from_folder(config.folder, 300))
+    special = read_special(config.folder, Tokenizer.from_folder(config.folder, 300))
     assert special.chat_template == alpaca("{{ messages[-1]['content'] }}")
 
 

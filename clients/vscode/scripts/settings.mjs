@@ -5,6 +5,12 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const OWN = /^starfill\.(server|trace)\./; // the extension's own settings, written by hand
+// A workspace never names a key; an engine it may, and is restricted in that until it is trusted.
+const SCOPES = {
+  'starfill.engine.url': 'machine-overridable',
+  'starfill.engine.apiKeyEnv': 'machine',
+  'starfill.engine.apiKeyFile': 'machine',
+};
 
 const at = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const repository = at('../../../.venv/bin/python');
@@ -18,7 +24,7 @@ const configuration = manifest.contributes.configuration;
 // The settings editor shows what stands between backticks as code in Markdown only.
 const shown = Object.entries(servers).map(([name, { description, ...rest }]) => [
   name,
-  { ...rest, markdownDescription: description },
+  { ...rest, ...(SCOPES[name] && { scope: SCOPES[name] }), markdownDescription: description },
 ]);
 const own = Object.entries(configuration.properties).filter(([name]) => OWN.test(name));
 configuration.properties = Object.fromEntries([...shown, ...own]);

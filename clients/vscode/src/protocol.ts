@@ -36,4 +36,6 @@ export interface LastCompletion {
   cachedTokens: number;
   generatedTokens: number;
   totalMs: number;
+  model: string;
+  device: string;
 }

@@ -24,7 +24,11 @@ export function appearance(report: Report, file: Enabled | undefined): Appearanc
     case 'ready':
     case 'busy':
       if (file && !file.enabled) return shown('$(circle-slash)', file.reason || 'no suggestions in this file');
-      return shown(report.state === 'busy' ? '$(star-half)' : '$(star-full)', `${report.state}, ${working(report)}`);
+      return shown(
+        report.state === 'busy' ? '$(star-half)' : '$(star-full)',
+        `${report.state}, ${report.message || working(report)}`,
+        report.message && report.model, // who stands in for a serving engine that fails
+      );
     case 'missing':
       return shown('$(star-empty)', report.message, '', 'warning');
     case 'stopped':

@@ -8,7 +8,8 @@ export function explanation(last: LastCompletion): string {
   return [outcome, cost(last)].filter(Boolean).join(' ');
 }
 
-function cost({ source, promptTokens, cachedTokens, generatedTokens, totalMs }: LastCompletion): string {
+function cost(last: LastCompletion): string {
+  const { source, model, device, promptTokens, cachedTokens, generatedTokens, totalMs } = last;
   switch (source) {
     case 'none':
       return '';
@@ -18,7 +19,7 @@ function cost({ source, promptTokens, cachedTokens, generatedTokens, totalMs }: 
       return 'It was prepared while you were not typing.';
     case 'model': {
       const prompt = `${promptTokens} tokens of prompt (${cachedTokens} known already)`;
-      return `The model read ${prompt} and wrote ${generatedTokens} in ${Math.round(totalMs)} ms.`;
+      return `${model} on ${device} read ${prompt} and wrote ${generatedTokens} in ${Math.round(totalMs)} ms.`;
     }
   }
 }

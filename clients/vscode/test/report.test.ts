@@ -9,6 +9,12 @@ const OFF: Enabled = { ...ON, enabled: false, file: false, reason: 'suggestions 
 
 const rows: [Report, Enabled | undefined, string, string][] = [
   [READY, ON, '$(star-full) Starfill', 'Starfill: ready, model bundled on cpu'],
+  [
+    { ...READY, message: 'bundled on this machine suggests instead: it is gone' },
+    ON,
+    '$(star-full) Starfill bundled',
+    'Starfill: ready, bundled on this machine suggests instead: it is gone',
+  ],
   [READY, undefined, '$(star-full) Starfill', 'Starfill: ready, model bundled on cpu'],
   [{ ...READY, state: 'busy' }, ON, '$(star-half) Starfill', 'Starfill: busy, model bundled on cpu'],
   [READY, OFF, '$(circle-slash) Starfill', 'Starfill: suggestions are turned off for this file'],

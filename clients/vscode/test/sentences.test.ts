@@ -11,13 +11,15 @@ const LAST: LastCompletion = {
   cachedTokens: 490,
   generatedTokens: 12,
   totalMs: 81.6,
+  model: 'wizardcoder',
+  device: 'https://engine.example.com',
 };
 
 for (const [last, expected] of [
   [
     { ...LAST, reason: 'the line is complete' },
     'no suggestion, because the line is complete.' +
-      ' The model read 500 tokens of prompt (490 known already) and wrote 12 in 82 ms.',
+      ' wizardcoder on https://engine.example.com read 500 tokens of prompt (490 known already) and wrote 12 in 82 ms.',
   ],
   [
     { ...LAST, source: 'reuse' },

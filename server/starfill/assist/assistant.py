@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -17,7 +18,7 @@ from starfill.assist.reuse import shown, tail
 from starfill.assist.tokenizer import Tokenizer
 from starfill.assist.turn import end_soon, unless
 from starfill.engine.job import Engine, ModelInfo, Priority, Result
-from starfill.errors import RequestError
+from starfill.errors import EngineError, RequestError
 from starfill.settings import Settings
 from starfill.text.document import Document
 from starfill.text.position import Edit
@@ -62,6 +63,11 @@ class Assistant:
         return self._asking.problem
 
     @property
+    def substitute(self) -> ModelInfo | None:
+        """Who suggests while the engine can't be reached."""
+        return None
+
+    @property
     def busy(self) -> bool:
         return self._running > 0
 
@@ -73,10 +79,19 @@ class Assistant:
         self.engine.persist(settings.saved_state_bytes, settings.keeps)
         self._asking = Asking(self.tokenizer, self.dialect, self._index, settings, self.info.context_length)
 
+    def watch(self, told: Callable[[str | None], None]) -> None:
+        """See `job.Engine`."""
+        self.engine.watch(told)
+
     def last(self, uri: str) -> Figures | None:
         """The figures of the last request for a document that wasn't superseded."""
         memory = self._memories.get(uri)
         return memory.figures if memory else None
+
+    def goes_on(self, document: Document, offset: int, count: int) -> bool:
+        """Whether what is shown is being typed through, so that no model has to be asked."""
+        memory = self._memories.get(document.uri)
+        return memory is not None and sum(tail(each, document, offset) is not None for each in memory.shown) >= count
 
     def accepted(self, uri: str) -> None:
         """A suggestion has been accepted whole: nothing of it is left to type through."""
@@ -109,6 +124,7 @@ class Assistant:
         """Edits for a cursor at `offset` (characters).
 
         automatic: not asked for by the user, so one candidate; otherwise as many as `candidates` or the setting says.
+        Raises EngineError where an engine elsewhere has failed.
         """
         if not 0 <= offset <= len(document):
             raise RequestError(f"Position {offset} is outside of {document.uri}, which has {len(document)} characters.")
@@ -123,9 +139,13 @@ class Assistant:
         except asyncio.CancelledError:
             figures = Figures(reason=CANCELLED)
             raise
+        except EngineError as error:
+            figures = Figures(reason=str(error))
+            raise
         finally:
             self._running -= 1
-            figures = replace(figures, total_ms=(time.perf_counter() - started) * 1e3)
+            total_ms = (time.perf_counter() - started) * 1e3
+            figures = replace(figures, total_ms=total_ms, model=self.info.name, device=self.info.device)
             if memory.turn is turn:
                 memory.turn, memory.figures = None, figures
         if edits and count == 1 and memory.prepared is None and not memory.busy:

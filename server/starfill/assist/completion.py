@@ -14,6 +14,7 @@ class Figures:
     """What a request came to. reason: why nothing is shown, else None. Times in milliseconds.
 
     source: "prepared" is what the model was asked while it was idle, "reuse" the rest of what was shown.
+    model, device: who answered; of an engine elsewhere the device is its address.
     prompt_tokens = cached_tokens + computed_tokens for a request that ran to its end; all 0 when no model was asked.
     """
 
@@ -27,6 +28,8 @@ class Figures:
     decode_ms: float = 0.0
     total_ms: float = 0.0
     source: Literal["model", "prepared", "reuse", "none"] = "none"
+    model: str = ""
+    device: str = ""
 
     def as_json(self) -> dict[str, str | int | float | None]:
         """By the names of the protocol: camelCase."""

@@ -20,6 +20,7 @@ from starfill.assist.families import (
     SANTACODER,
     STARCODER,
     STARCODER2,
+    STARFILL,
     WIZARDCODER,
     WIZARDCODER_PYTHON,
 )
@@ -72,6 +73,30 @@ SIGNS = (
     Sign(family=PLAIN),
 )
 
+# By the name that a model is published under; the first that is part of it decides.
+NAMES = (
+    ("starfill", STARFILL),
+    ("starcoder2", STARCODER2),
+    ("wizardcoder-python", WIZARDCODER_PYTHON),
+    ("wizardcoder-33b", WIZARDCODER_PYTHON),  # of DeepSeek's model, asked as those are
+    ("wizardcoder", WIZARDCODER),
+    ("santacoder", SANTACODER),
+    ("starcoder", STARCODER),
+    ("codellama-70b-instruct", CODELLAMA_70B),
+    ("codellama-70b", LLAMA),
+    ("codellama-34b", LLAMA),
+    ("codellama-7b-python", LLAMA),  # can't fill in the middle
+    ("codellama-13b-python", LLAMA),
+    ("codellama", CODELLAMA),
+    ("deepseek-coder", DEEPSEEK),
+    ("codegemma", CODEGEMMA),
+    ("codestral", CODESTRAL),
+    ("granite", GRANITE),
+    ("qwen2.5-coder", QWEN),
+    ("qwen3-coder", QWEN),
+    ("llama-2", LLAMA),
+)
+
 _TUNED = re.compile(r"instruct|chat|\bit\b", re.IGNORECASE)
 _LIKE_A_TAG = re.compile(r"</?[a-z]+\d?>")  # </s> may be meant, as HTML
 
@@ -92,6 +117,22 @@ def detect(identity: Identity, chosen: str = "auto") -> Dialect:
             f'{family.name} need; use the checkpoint\'s own tokenizer.json, or set "family" to what the model is.'
         )
     return _spelled(family, instruct, identity)
+
+
+def family_named(names: Iterable[str]) -> Family | None:
+    """The family of a model of which only names are known; None where they tell nothing."""
+    for name in names:
+        for part, family in NAMES:
+            if part in name.lower().replace("_", "-"):
+                return family
+    return None
+
+
+def controls_of(family: Family) -> tuple[str, ...]:
+    """All control tokens that its prompts, its forms of instructions and its answers may hold."""
+    forms = (token.strip() for form in family.instruct for token in form.controls)
+    tokens = (family.bos, family.header_control, *family.sentinels, *family.controls, *forms, *family.ends)
+    return tuple(dict.fromkeys(token for token in tokens if token))
 
 
 def _family(identity: Identity, chosen: str) -> Family:

@@ -98,7 +98,9 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """ids: for the model. dropped: the bytes that the answer must begin with (healing). typed: text since the anchor.
+    """ids: for the model. dropped: the bytes that the answer must begin with (healing), cut: the ids that they had.
+
+    typed: text since the anchor.
 
     closers: the auto-closed brackets and quotes right after the cursor, which stand neither in the prefix nor the
     suffix.
@@ -106,6 +108,7 @@ class Prompt:
 
     ids: tuple[int, ...]
     dropped: bytes
+    cut: tuple[int, ...]
     typed: str
     closers: str
 
@@ -121,8 +124,9 @@ def plan(document: Document, offset: int, previous: Anchor | None, setup: Setup)
     earlier = tuple(replace(each, earlier=()) for each in known if each is not used)
     anchor = replace(anchor, earlier=earlier[:EARLIER])
     typed = document.slice(anchor.offset, offset)
-    ids, dropped = _lay_out(anchor, typed)
-    return Prompt(ids, dropped, typed, closers), anchor
+    ids, cut = _lay_out(anchor, typed)
+    dropped = b"".join(setup.tokenizer.token_bytes[token] for token in cut)
+    return Prompt(ids, dropped, cut, typed, closers), anchor
 
 
 def closers_at(document: Document, offset: int) -> str:
@@ -229,7 +233,8 @@ def _anchor_offset(document: Document, offset: int, setup: Setup) -> int:
     return offset if len(typed) > setup.typed // 2 else start
 
 
-def _lay_out(anchor: Anchor, typed: str) -> tuple[tuple[int, ...], bytes]:
+def _lay_out(anchor: Anchor, typed: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The ids of a prompt, and those that were cut off its end."""
     setup, prefix, suffix = anchor.setup, anchor.prefix, anchor.suffix
     dialect, tokenizer = setup.dialect, setup.tokenizer
     if setup.joins:
@@ -240,7 +245,7 @@ def _lay_out(anchor: Anchor, typed: str) -> tuple[tuple[int, ...], bytes]:
     else:
         last = model_text(typed)
         last_ids = tuple(tokenizer.encode(last))
-    dropped = b""
+    dropped: tuple[int, ...] = ()
     if setup.layout in dialect.family.healed and last_ids:
         last_ids, dropped = drop(last_ids, last, tokenizer.token_bytes)
     parts = {"header": anchor.header, "prefix": prefix.ids, "suffix": suffix.ids, "typed": last_ids, "text": last_ids}

@@ -17,8 +17,8 @@ MAX_DROPPED = 3  # tokens; so a keystroke costs at most these and the one just t
 _TAIL = re.compile(r"(?: ?\w+| ?[^\w\s]+|\s+)\Z")
 
 
-def drop(ids: Sequence[int], text: str, token_bytes: Sequence[bytes]) -> tuple[tuple[int, ...], bytes]:
-    """The ids of `text` without its last word, and the bytes dropped; at most MAX_DROPPED tokens, at least one."""
+def drop(ids: Sequence[int], text: str, token_bytes: Sequence[bytes]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The ids of `text` without its last word, and those dropped; at most MAX_DROPPED, at least one."""
     tail = _TAIL.search(text, max(0, len(text) - 64))
     reach = len(tail.group().encode("utf-8", "replace")) if tail else 0
     count = dropped = 0
@@ -28,7 +28,7 @@ def drop(ids: Sequence[int], text: str, token_bytes: Sequence[bytes]) -> tuple[t
         count += 1
         dropped += len(token_bytes[token])
     kept = len(ids) - count
-    return tuple(ids[:kept]), b"".join(token_bytes[token] for token in ids[kept:])
+    return tuple(ids[:kept]), tuple(ids[kept:])
 
 
 class TokenIndex:

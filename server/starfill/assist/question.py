@@ -92,6 +92,7 @@ class Asking:
             priority=priority,
             on_token=self._watch(asked, count),
             allowed=allowed_after(self._index, prompt.dropped),
+            begins=prompt.cut,
             draft=draft,
         )
 

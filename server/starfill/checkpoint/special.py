@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from starfill.checkpoint.config import CheckpointConfig, read_json
+from starfill.checkpoint.config import read_json
 from starfill.checkpoint.tokenizer import Tokenizer
 
 
@@ -28,22 +28,22 @@ class Special:
     family: str | None
 
 
-def read_special(config: CheckpointConfig, tokenizer: Tokenizer) -> Special:
+def read_special(folder: Path, tokenizer: Tokenizer) -> Special:
     """From config.json, generation_config.json, tokenizer_config.json, special_tokens_map.json and chat_template.jinja.
 
-    All but the first may be missing. Raises CheckpointError for one that can't be read as JSON.
+    All may be missing. Raises CheckpointError for one that can't be read as JSON.
     """
-    folder = config.folder
+    model = _json(folder / "config.json")
     of_tokenizer = _json(folder / "tokenizer_config.json")
     names = _json(folder / "special_tokens_map.json") | of_tokenizer
-    eos = {*_ids(config.model.get("eos_token_id")), *_ids(_json(folder / "generation_config.json").get("eos_token_id"))}
+    eos = {*_ids(model.get("eos_token_id")), *_ids(_json(folder / "generation_config.json").get("eos_token_id"))}
     if (end := _text(names.get("eos_token"))) in tokenizer.special:
         eos.add(tokenizer.special[end])
     bos = _text(names.get("bos_token"))
     puts_bos = of_tokenizer.get("add_bos_token")
     if puts_bos is None:
         puts_bos = bos in tokenizer.put_first
-    family = config.model.get("starfill_family")
+    family = model.get("starfill_family")
     return Special(
         chat_template=_chat_template(folder, of_tokenizer.get("chat_template")),
         bos=bos if puts_bos and bos in tokenizer.special else None,

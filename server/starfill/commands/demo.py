@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from starfill.commands.options import model_options, settings_from
+from starfill.commands.options import by_json_names, model_options, settings_from
 from starfill.errors import SettingsError
 
 
@@ -28,4 +28,4 @@ def demo(file: Path | None, **chosen: str) -> None:
     from starfill.demo.buffer import Buffer
 
     buffer = Buffer.file(file) if file else Buffer.sample()
-    Demo(buffer, [sys.executable, "-m", "starfill", "--stdio"], chosen).run()
+    Demo(buffer, [sys.executable, "-m", "starfill", "--stdio"], by_json_names(chosen)).run()

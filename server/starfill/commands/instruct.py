@@ -90,8 +90,8 @@ def _settings(file: Path | None, chosen: Mapping[str, str]) -> Settings:
     given: dict[str, Any] = {
         name: value for name, value in chosen.items() if source(name) is ParameterSource.COMMANDLINE
     }
-    if "model" in given:
-        given["instruct.model"] = ""
+    if given.keys() & {"model", "engine_url"}:
+        given["instruct_model"] = ""
     if file is None:
         return settings_from(**given)
     try:

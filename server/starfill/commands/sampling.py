@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from starfill.commands.options import opened, settings_from
+from starfill.commands.options import engine_options, opened, settings_from
 from starfill.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ VARIED = 0.2  # the temperature of several samples; WizardCoder's for HumanEval
 
 def sampling_options(command: Any) -> Any:
     """--samples, --temperature, --top-p, --greedy, --seed, --batch and the model's options."""
+    command = engine_options(command)
     for option in (
         click.option("--batch", default=8, show_default=True, type=click.IntRange(1), help="Samples decoded together."),
         click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32), help="Of the sampling."),

@@ -56,6 +56,7 @@ class Job:
         candidate after this token. Must be quick.
     allowed(candidate_ids): called on the worker thread with the ids generated so far; the ids that may follow, or None
         when all may (token healing). Once None it is not asked again for that candidate.
+    begins: the same for an engine that can't be told so: ids for the bytes that the answer must begin with.
     draft: tokens that the answer probably repeats in runs (the source of a rewrite, the suggestion before this one),
         besides those of the prompt. Changes how fast the answer of a job with one candidate comes, never which; see
         speculate.py.
@@ -70,6 +71,7 @@ class Job:
     priority: Priority = Priority.COMPLETION
     on_token: Callable[[int, int], bool] = never
     allowed: Callable[[Sequence[int]], Sequence[int] | None] | None = None
+    begins: tuple[int, ...] = ()
     draft: Sequence[int] = ()
 
 
@@ -136,6 +138,11 @@ class Engine(Protocol):
 
         keeps: whether a document may be saved. Only jobs whose key is text stand for one.
         """
+        ...
+
+    def watch(self, told: Callable[[str | None], None]) -> None:
+        """told: called from any thread with a sentence once jobs fail and the next ones would too, with None once they
+        work again. Never for an engine on this machine."""
         ...
 
     def close(self) -> None:

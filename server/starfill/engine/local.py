@@ -53,6 +53,9 @@ class LocalEngine:
         if self._states is not None:
             self._worker.persist(self._served, SavedStates(*self._states, nbytes, keeps))
 
+    def watch(self, told: Callable[[str | None], None]) -> None:
+        """Nothing to tell: a model that is loaded computes."""
+
     def close(self) -> None:
         """Ends this model's jobs and drops its KV states; other models of the worker go on."""
         if self._owns_worker:

@@ -32,7 +32,8 @@ def goes_on(text: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One prompt. dropped: bytes that the answer has to begin with and that aren't part of it (token healing).
+    """One prompt. dropped: bytes that the answer has to begin with and that aren't part of it (token healing), cut: the
+    ids they had.
 
     end: where an answer so far has ended, in characters, or None while it may go on.
     """
@@ -40,6 +41,7 @@ class Question:
     ids: tuple[int, ...]
     max_new_tokens: int
     dropped: bytes = b""
+    cut: tuple[int, ...] = ()
     end: Callable[[str], int | None] = goes_on
 
 
@@ -79,15 +81,16 @@ class Asker:
 
         seed = self._sampling.seed
         job = Job(
-            key="evaluation",  # one slot for all: neighbouring prompts often begin alike
+            key="evaluation",  # the same for all: neighbouring prompts often begin alike
             ids=question.ids,
             max_new_tokens=question.max_new_tokens,
             stop_ids=self._model.dialect.stop_ids,
             sampling=replace(self._sampling, seed=None if seed is None else seed + number * SEEDS + samples[0]),
             candidates=len(samples),
-            priority=Priority.IDLE,
+            priority=Priority.INSTRUCTION,
             on_token=on_token,
             allowed=allowed_after(self._index, question.dropped),
+            begins=question.cut,
         )
         result = self._model.engine.submit(job).future.result()
         answers = []

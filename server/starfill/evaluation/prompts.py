@@ -53,7 +53,7 @@ def gap(
     document = Document.open(f"file:///{path}" if path else "untitled:gap.py", "python", 0, before + after)
     prompt, _ = plan(document, len(before), None, setup)
     room = setup.answer + (MAX_DROPPED if prompt.dropped else 0)
-    return Question(prompt.ids, room, prompt.dropped, end)
+    return Question(prompt.ids, room, prompt.dropped, prompt.cut, end)
 
 
 def _unhealed(model: Model) -> Dialect:

@@ -1,14 +1,22 @@
-"""Asking the client something without depending on its answer."""
+"""Asking the client, or its user, something without depending on the answer."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
+if TYPE_CHECKING:
+    from pygls.lsp.server import LanguageServer
+
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
+
+NOT_NOW = "Not now"
 
 
 async def ask(question: Coroutine[Any, Any, T], seconds: float) -> T:
@@ -22,3 +30,15 @@ async def ask(question: Coroutine[Any, Any, T], seconds: float) -> T:
     if not answer.done():
         raise JsonRpcException(f"no answer within {seconds} s")
     return answer.result()
+
+
+async def choice(client: LanguageServer, message: str, action: str) -> bool | None:
+    """Whether the user chooses the action that a message offers; None from a client that can't ask."""
+    actions = [types.MessageActionItem(action), types.MessageActionItem(NOT_NOW)]
+    params = types.ShowMessageRequestParams(types.MessageType.Info, message, actions)
+    try:
+        chosen = await client.window_show_message_request_async(params)
+    except JsonRpcException as error:
+        logger.warning("The client can't ask: %s", error)
+        return None
+    return chosen is not None and chosen.title == action

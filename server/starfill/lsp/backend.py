@@ -45,6 +45,15 @@ class Assistant(Protocol):
         """A sentence on a setting that this model can't follow, or None."""
         ...
 
+    @property
+    def substitute(self) -> ModelInfo | None:
+        """Who suggests while the engine of `info` can't be reached; None for nobody."""
+        ...
+
+    def watch(self, told: Callable[[str | None], None]) -> None:
+        """told: called from any thread with a sentence once an engine elsewhere fails, with None once it works."""
+        ...
+
     async def complete(
         self,
         document: Document,
@@ -103,7 +112,8 @@ class Backend(Protocol):
     def load(self, settings: Settings, report: Report) -> Assistant:
         """Blocks until the model is ready; StarfillError with the sentence to show when it can't be.
 
-        NotPulledError for a repository that would have to be downloaded: that never happens here.
+        NotPulledError for a repository that would have to be downloaded: that never happens here. ConsentError for an
+        engine on another machine to which the user hasn't agreed.
         """
         ...
 
@@ -112,6 +122,10 @@ class Backend(Protocol):
 
         StarfillError as `load`, also when the two models don't fit into memory together.
         """
+        ...
+
+    def allow(self, origin: str) -> None:
+        """The user has agreed to an engine on another machine, now and later."""
         ...
 
     def models(self) -> list[Choice]:

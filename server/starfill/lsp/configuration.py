@@ -25,8 +25,9 @@ PATIENCE = 2  # seconds for the client to answer; without an answer, what is kno
 class Configuration:
     """The later source wins, setting by setting; null says nothing. Hands the settings to `apply`."""
 
-    def __init__(self, client: LanguageServer, apply: Callable[[Settings], None]) -> None:
-        self._client, self._apply = client, apply
+    def __init__(self, client: LanguageServer, apply: Callable[[Settings], None], fixed: Mapping[str, Any]) -> None:
+        """fixed: settings that the server was started with, which win."""
+        self._client, self._apply, self._fixed = client, apply, fixed
         self._initial: Any = {}
         self._pushed: Any = {}
         self._told: set[str] = set()
@@ -61,7 +62,7 @@ class Configuration:
 
     def _parse(self, pulled: Any) -> tuple[Settings, list[str]]:
         merged: dict[str, Any] = {}
-        for source in (self._initial, self._pushed, pulled):
+        for source in (self._initial, self._pushed, pulled, self._fixed):
             if not isinstance(source, Mapping):
                 return parse(source)
             merged |= {name: value for name, value in flat(source).items() if value is not None}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from lsprotocol import types
 from pygls.exceptions import FeatureRequestError
@@ -22,9 +24,11 @@ class Server(LanguageServer):
 
     protocol: Protocol
 
-    def __init__(self, backend: Backend, notebooks: types.NotebookDocumentSyncOptions) -> None:
+    def __init__(
+        self, backend: Backend, fixed: Mapping[str, Any], notebooks: types.NotebookDocumentSyncOptions
+    ) -> None:
         super().__init__("starfill", __version__, protocol_cls=Protocol, notebook_document_sync=notebooks)
-        self.session = Session(self, backend)
+        self.session = Session(self, backend, fixed)
         self.exit_code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def leave(self, code: int) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
 from starfill.background import in_daemon_thread
-from starfill.errors import NotPulledError, StarfillError
+from starfill.errors import ConsentError, EngineError, NotPulledError, StarfillError
 from starfill.lsp.backend import Assistant, Backend
 from starfill.lsp.backend import Report as LoadReport
 from starfill.lsp.blocking import shown_work
+from starfill.lsp.consent import Consents
 from starfill.lsp.pulling import Puller
 from starfill.lsp.status import Report, State, Status
 from starfill.lsp.telling import tell
@@ -20,6 +22,8 @@ from starfill.settings import Settings
 
 if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
+
+AGAIN = 10.0  # seconds until it is tried again with an engine that isn't there, or isn't allowed
 
 
 class Loader:
@@ -30,8 +34,11 @@ class Loader:
         self._settings = Settings()
         self._task: asyncio.Task[None] | None = None
         self._puller = Puller(client, backend)
-        self._offers: dict[str, asyncio.Task[None]] = {}  # by repository; each is offered once
+        self._offers: dict[str, asyncio.Task[None]] = {}  # by repository, or origin of an engine; each is made once
         self._pulls: dict[str, asyncio.Task[None]] = {}  # by repository, while they run
+        self._failure: StarfillError | None = None  # of the last attempt
+        self._again: asyncio.Task[None] | None = None
+        self.consents = Consents(client, backend)
         self.assistant: Assistant | None = None
 
     def use(self, settings: Settings) -> None:
@@ -70,33 +77,55 @@ class Loader:
             for each in choices
         ]
 
-    async def _load(self) -> None:
-        """Until what is loaded is what is wanted: the settings may change meanwhile."""
+    async def _load(self, *, quietly: bool = False) -> None:
+        """Until what is loaded is what is wanted: the settings may change meanwhile. quietly: it was said before."""
         old, self.assistant = self.assistant, None
         while True:
             settings = self._settings
-            self._status.set(Report("loading", "Loading the model", settings.model, settings.device))
-            loaded = await self._try(settings, old)
+            if not quietly:
+                self._tell("loading", "Asking the engine" if settings.completes_remotely else "Loading the model")
+            loaded = await self._try(settings, old, quietly)
             if _same_model(settings, self._settings):
                 break
             old = None if isinstance(loaded, StarfillError) else loaded
+            quietly = False
+        self._failure = loaded if isinstance(loaded, StarfillError) else None
         if isinstance(loaded, StarfillError):
-            self._failed(loaded)
+            self._failed(loaded, quietly)
             return
         if self._settings != settings:
             loaded.configure(self._settings)
         self.assistant = loaded
         self._warn(loaded)
-        self._status.set(Report("ready", "", loaded.info.name, loaded.info.device))
+        self._heard(loaded, None)
+        loop = asyncio.get_running_loop()
+
+        def told(trouble: str | None) -> None:
+            with suppress(RuntimeError):  # the loop is closed: the server has ended
+                loop.call_soon_threadsafe(self._heard, loaded, trouble)
+
+        loaded.watch(told)
+
+    def _heard(self, assistant: Assistant, trouble: str | None) -> None:
+        """An engine elsewhere fails, or works (again): seen in the status, never in a message."""
+        if assistant is not self.assistant:
+            return
+        info = assistant.info
+        if trouble is None:
+            self._status.set(Report("ready", "", info.name, info.device))
+        elif (other := assistant.substitute) is not None:
+            instead = f"{other.name} on this machine suggests instead: {trouble}"
+            self._status.set(Report("ready", instead, other.name, other.device))
+        else:
+            self._status.set(Report("error", trouble, info.name, info.device))
 
     def _warn(self, assistant: Assistant) -> None:
         """Say it when the model can't follow one of the settings."""
         if assistant.problem is not None:
             self._show(types.MessageType.Warning, assistant.problem)
 
-    async def _try(self, settings: Settings, old: Assistant | None) -> Assistant | StarfillError:
+    async def _try(self, settings: Settings, old: Assistant | None, quietly: bool) -> Assistant | StarfillError:
         """The assistant, or the sentence that says why there is none."""
-
         loop = asyncio.get_running_loop()
 
         def work(report: LoadReport) -> Assistant:
@@ -108,23 +137,49 @@ class Loader:
                 old.close()
             return self._backend.load(settings, told)
 
-        failed = f'The model "{settings.model}" could not be loaded'
+        title, failed = "Starfill: loading the model", f'The model "{settings.model}" could not be loaded'
+        if settings.completes_remotely:
+            title, failed = "Starfill: asking the engine", "The engine could not be asked"
         try:
-            return await shown_work(self._client, "Starfill: loading the model", work, failed)
+            return await shown_work(self._client, None if quietly else title, work, failed)
         except StarfillError as error:
             return error
 
-    def _failed(self, error: StarfillError) -> None:
+    def _failed(self, error: StarfillError, quietly: bool) -> None:
         """Say why there is no model; offer to download it where that is what is missing."""
         repository = error.repository if isinstance(error, NotPulledError) else None
         if repository in self._pulls:
             self._tell("loading", f"Downloading {repository}")
             return
         self._tell("error", str(error))
-        if repository is None:
-            self._show(types.MessageType.Error, str(error))
+        if isinstance(error, ConsentError):
+            if error.origin not in self._offers:
+                self._offers[error.origin] = asyncio.create_task(self._ask_for(error))
+        elif repository is None:
+            if not (quietly and isinstance(error, EngineError)):
+                self._show(types.MessageType.Error, str(error))
         elif repository not in self._offers:
             self._offers[repository] = asyncio.create_task(self._offer(repository, str(error)))
+        if isinstance(error, (ConsentError, EngineError)):
+            if self._again is not None:
+                self._again.cancel()
+            self._again = asyncio.create_task(self._load_again(self._settings))
+
+    async def _ask_for(self, needed: ConsentError) -> None:
+        agreed = await self.consents.agreed(needed)
+        if agreed is None:
+            self._show(types.MessageType.Error, str(needed))
+        elif agreed:
+            del self._offers[needed.origin]
+            await self.settled()  # what was tried without it
+            if isinstance(self._failure, ConsentError) and self._failure.origin == needed.origin:
+                self._task = asyncio.create_task(self._load())
+
+    async def _load_again(self, settings: Settings) -> None:
+        """An engine may be there soon, or be allowed on a command line."""
+        await asyncio.sleep(AGAIN)
+        if self._idle and settings == self._settings:
+            self._task = asyncio.create_task(self._load(quietly=True))
 
     async def _offer(self, repository: str, sentence: str) -> None:
         try:
@@ -168,11 +223,19 @@ class Loader:
 
     def _wants(self, repository: str) -> bool:
         """Whether this is the model that the settings name, and nothing is loaded or being loaded."""
-        idle = self._task is not None and self._task.done() and self.assistant is None
-        return idle and _canonical(self._settings.model) == repository
+        return self._idle and _canonical(self._settings.model) == repository
+
+    @property
+    def _idle(self) -> bool:
+        """Whether nothing is loaded or being loaded, though something was tried."""
+        return self._task is not None and self._task.done() and self.assistant is None
 
     def _tell(self, state: State, message: str) -> None:
-        self._status.set(Report(state, message, self._settings.model, self._settings.device))
+        settings = self._settings
+        model, device = (
+            (settings.engine_model, "") if settings.completes_remotely else (settings.model, settings.device)
+        )
+        self._status.set(Report(state, message, model, device))
 
     def _show(self, kind: types.MessageType, message: str) -> None:
         tell(self._client, kind, message)
@@ -183,4 +246,4 @@ def _canonical(repository: str) -> str:
 
 
 def _same_model(one: Settings, other: Settings) -> bool:
-    return (one.model, one.device, one.family) == (other.model, other.device, other.family)
+    return (one.model, one.device, one.family, one.engine) == (other.model, other.device, other.family, other.engine)

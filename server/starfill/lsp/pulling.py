@@ -8,11 +8,9 @@ from collections.abc import Callable
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
-from lsprotocol import types
-from pygls.exceptions import JsonRpcException
-
 from starfill.background import in_daemon_thread
 from starfill.errors import CheckpointError, StarfillError
+from starfill.lsp.asking import choice
 from starfill.lsp.backend import Backend
 from starfill.lsp.progress import Progress
 
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-NOT_NOW = "Not now"
 ASK_THE_HUB = "Ask the hub"
 
 
@@ -38,7 +35,8 @@ class Puller:
 
         None from a client that can't ask. StarfillError when the hub says that it can't be downloaded.
         """
-        agreed = await self._choice(
+        agreed = await choice(
+            self._client,
             f"Starfill: {repository} is not on this machine, or not all of it. Ask the hub how large it is, to download"
             " it? Nothing leaves this machine before.",
             ASK_THE_HUB,
@@ -48,17 +46,9 @@ class Puller:
         size = await _sentences(
             repository, asyncio.wrap_future(in_daemon_thread(lambda: self._backend.download_size(repository)))
         )
-        return await self._choice(f"Starfill: {size} are to be downloaded for {repository}.", f"Download ({size})")
-
-    async def _choice(self, message: str, action: str) -> bool | None:
-        actions = [types.MessageActionItem(action), types.MessageActionItem(NOT_NOW)]
-        params = types.ShowMessageRequestParams(types.MessageType.Info, message, actions)
-        try:
-            chosen = await self._client.window_show_message_request_async(params)
-        except JsonRpcException as error:
-            logger.warning("The client can't ask: %s", error)
-            return None
-        return chosen is not None and chosen.title == action
+        return await choice(
+            self._client, f"Starfill: {size} are to be downloaded for {repository}.", f"Download ({size})"
+        )
 
     async def pull(self, repository: str, how_far: Callable[[float], None]) -> None:
         """Download with work-done progress; ends at once when that is cancelled, while the thread finds its own end.

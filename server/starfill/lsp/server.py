@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lsprotocol import types
@@ -52,9 +52,9 @@ OPTIONS = {
 }
 
 
-def create_server(backend: Backend) -> Server:
-    """Needs a running event loop."""
-    server = Server(backend, notebooks.SYNC)
+def create_server(backend: Backend, fixed: Mapping[str, Any]) -> Server:
+    """Needs a running event loop. fixed: settings that no client changes, by their JSON names."""
+    server = Server(backend, fixed, notebooks.SYNC)
     for method, handler in FEATURES.items():
         server.feature(method, OPTIONS.get(method))(handler)
     for command, handler in COMMANDS.items():

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import wait
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 from pygls.capabilities import get_capability
@@ -38,7 +38,8 @@ logger = logging.getLogger(__name__)
 class Session:
     """Event loop only. Documents are immutable: who holds one has a snapshot."""
 
-    def __init__(self, client: LanguageServer, backend: Backend) -> None:
+    def __init__(self, client: LanguageServer, backend: Backend, fixed: Mapping[str, Any]) -> None:
+        """fixed: see `Configuration`."""
         self._client = client
         self._reasons: dict[str, str] = {}  # why the last request for a document did not reach the assistant
         self._switches = Switches()
@@ -49,7 +50,7 @@ class Session:
         self.loader = Loader(client, backend, self.status)
         self._instructors = Instructors(client, backend, self.loader, self.status)
         self.code_actions = CodeActions(client, self, self._instructors)
-        self.configuration = Configuration(client, self._apply)
+        self.configuration = Configuration(client, self._apply, fixed)
 
     @property
     def capabilities(self) -> types.ClientCapabilities:

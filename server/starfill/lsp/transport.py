@@ -12,7 +12,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from ipaddress import ip_address
 from threading import Thread
 from typing import Any, NoReturn
@@ -24,27 +24,31 @@ from starfill.lsp.language_server import Server
 from starfill.lsp.server import create_server
 
 _CHUNK = 2**16  # bytes
+NOTHING: Mapping[str, Any] = {}
 
 
-def serve_stdio(backend: Backend) -> NoReturn:
-    """Serve one client over stdin and stdout, then end the process. All that prints goes to stderr."""
+def serve_stdio(backend: Backend, fixed: Mapping[str, Any] = NOTHING) -> NoReturn:
+    """Serve one client over stdin and stdout, then end the process. All that prints goes to stderr.
+
+    fixed: settings that the client doesn't change, by their JSON names.
+    """
     _log_to_stderr()
     protocol_out = os.dup(1)
     os.dup2(2, 1)  # also what is printed below Python
     sys.stdout = sys.stderr
 
     async def main() -> int:
-        server = create_server(backend)
+        server = create_server(backend, fixed)
         server.protocol.set_writer(_Stdout(protocol_out, server))
         return await _serve(server, _read_in_thread(0))
 
     _run(main)
 
 
-def serve_tcp(backend: Backend, host: str, port: int) -> NoReturn:
+def serve_tcp(backend: Backend, host: str, port: int, fixed: Mapping[str, Any] = NOTHING) -> NoReturn:
     """Serve one client over TCP on the loopback interface, then end the process; others are refused meanwhile.
 
-    SettingsError when `host` is not a loopback address or the port can't be had.
+    fixed: as above. SettingsError when `host` is not a loopback address or the port can't be had.
     """
     _check_loopback(host)
     _log_to_stderr()
@@ -62,7 +66,7 @@ def serve_tcp(backend: Backend, host: str, port: int) -> NoReturn:
                 writer.close()
                 return
             taken = True
-            server = create_server(backend)
+            server = create_server(backend, fixed)
             server.protocol.set_writer(writer)
             code = await _serve(server, _read_stream(reader, first))
             with contextlib.suppress(OSError, asyncio.TimeoutError):

@@ -81,7 +81,8 @@ local function why()
     if type(last.reason) == 'string' and last.reason ~= '' then
       return server.notify('nothing was suggested: ' .. last.reason)
     end
-    server.notify(('the last suggestion came from "%s" in %d ms.'):format(last.source, last.totalMs or 0))
+    local who = last.model and (' (%s on %s)'):format(last.model, last.device) or '' -- none from an older server
+    server.notify(('the last suggestion came from "%s"%s in %d ms.'):format(last.source, who, last.totalMs or 0))
   end)
 end
 

@@ -39,8 +39,8 @@ function M.text()
   if not status then
     return ''
   end
-  if status.state == 'ready' then
-    return 'Starfill'
+  if status.state == 'ready' then -- with a message: who stands in for a serving engine that fails
+    return (status.message or '') == '' and 'Starfill' or 'Starfill: ' .. status.model
   end
   local known = type(status.progress) == 'number' and (' %d%%'):format(math.floor(100 * status.progress)) or ''
   return 'Starfill: ' .. status.state .. known

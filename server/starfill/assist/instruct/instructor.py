@@ -20,7 +20,7 @@ from starfill.assist.stream import decode
 from starfill.assist.tokenizer import Tokenizer
 from starfill.assist.turn import end_soon, unless
 from starfill.engine.job import Engine, Finish, Job, ModelInfo, Priority, Result, Sampling
-from starfill.errors import RequestError
+from starfill.errors import EngineError, RequestError
 from starfill.settings import Settings
 from starfill.text.document import Document
 from starfill.text.position import Span
@@ -168,6 +168,8 @@ class Instructor:
         )
         try:
             result = await unless(turn, asyncio.wrap_future(ticket.future))
+        except EngineError as error:
+            raise RequestError(str(error)) from None
         finally:
             listener.close()
             ticket.cancel()

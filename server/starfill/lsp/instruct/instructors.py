@@ -6,8 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from starfill.assist.instruct.actions import Action
+from starfill.assist.turn import unless
 from starfill.background import in_daemon_thread
-from starfill.errors import StarfillError
+from starfill.errors import ConsentError, StarfillError
 from starfill.lsp.backend import Assistant, Backend, Instructor
 from starfill.lsp.blocking import shown_work
 from starfill.lsp.loading import Loader
@@ -30,6 +31,7 @@ class Instructors:
         self._client, self._backend, self._loader, self._status = client, backend, loader, status
         self._settings = Settings()
         self._task: asyncio.Task[Instructor] | None = None
+        self._moved_on: asyncio.Future[None] | None = None  # while a question is open; done when it is pointless
 
     @property
     def loaded(self) -> Instructor | None:
@@ -46,6 +48,8 @@ class Instructors:
     def use(self, settings: Settings) -> None:
         """Configure or drop what is loaded; a load that is under way notices by itself."""
         before, self._settings = self._settings, settings
+        if self._moved_on is not None and not self._moved_on.done() and _model(before) != _model(settings):
+            self._moved_on.set_result(None)
         if (loaded := self.loaded) is not None:
             if _model(before) == _model(settings):
                 loaded.configure(settings)
@@ -87,7 +91,12 @@ class Instructors:
             if (reason := self.why_not) is not None:
                 raise StarfillError(reason)
             settings, beside = self._settings, self._loader.assistant
-            instructor = await self._of(settings, beside)
+            try:
+                instructor = await self._of(settings, beside)
+            except ConsentError as needed:
+                if await self._refused(needed):
+                    raise
+                continue
             if _model(settings) == _model(self._settings) and (
                 settings.own_instruct_model or beside is self._loader.assistant
             ):
@@ -96,17 +105,30 @@ class Instructors:
                 return instructor
             in_daemon_thread(instructor.close)
 
+    async def _refused(self, needed: ConsentError) -> bool:
+        """Whether the user doesn't agree to that engine. It may also be wanted no more before there is an answer."""
+        self._moved_on = asyncio.get_running_loop().create_future()
+        agreed = await unless(self._moved_on, asyncio.ensure_future(self._loader.consents.agreed(needed)))
+        return not agreed and not self._moved_on.done()
+
     async def _of(self, settings: Settings, beside: Assistant | None) -> Instructor:
-        name = settings.own_instruct_model
+        own = settings.own_instruct_model
+        title, failed = (
+            f"Starfill: loading {own}",
+            f'The model "{own or settings.model}" could not be loaded for actions',
+        )
+        if settings.acts_remotely:
+            title, failed = "Starfill: asking the engine", "The engine could not be asked"
         return await shown_work(
             self._client,
-            f"Starfill: loading {name}" if name else None,  # else nothing is read from disk
+            title if own else None,  # else nothing is read from disk
             lambda report: self._backend.load_instructor(settings, report, beside),
-            f'The model "{name or settings.model}" could not be loaded for actions',
+            failed,
         )
 
 
-def _model(settings: Settings) -> tuple[str, ...]:
+def _model(settings: Settings) -> tuple[object, ...]:
     """What tells whether another instructor is needed."""
     own = settings.own_instruct_model
-    return (own, settings.device) if own else ("", settings.model, settings.device, settings.family)
+    which = (own, settings.device) if own else ("", settings.model, settings.device, settings.family)
+    return (*which, *settings.engine)

@@ -1,0 +1,25 @@
+"""A tokenizer for a model whose own isn't here: texts are cut as the bundled model cuts them.
+
+It serves an engine that is sent text: to count tokens (its own are longer, so a prompt never gets too long), to cut
+where a word begins, and to keep what a user has typed apart from control tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from starfill.checkpoint.config import read_json
+from starfill.checkpoint.tokenizer import Tokenizer
+
+
+def stand_in(folder: Path, controls: Iterable[str]) -> Tokenizer:
+    """folder: of the model whose tokenizer it is made from. controls: the control tokens that it is to have besides."""
+    source = folder / "tokenizer.json"
+    raw = read_json(source)
+    added = list(raw["added_tokens"])
+    first = max([*raw["model"]["vocab"].values(), *(token["id"] for token in added)]) + 1
+    known = {token["content"] for token in added}
+    for id, text in enumerate((text for text in dict.fromkeys(controls) if text not in known), first):
+        added.append({"id": id, "content": text, "special": True, "normalized": False})
+    return Tokenizer({**raw, "added_tokens": added}, source)

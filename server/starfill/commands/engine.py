@@ -1,0 +1,41 @@
+"""`starfill engine`: which engines on other machines may be sent code."""
+
+from __future__ import annotations
+
+import click
+
+from starfill import consent
+
+
+@click.group()
+def engine() -> None:
+    """Serving engines on other machines: which of them may be sent code."""
+
+
+@engine.command()
+@click.argument("url")
+def allow(url: str) -> None:
+    """Allow the engine at URL, for all editors and commands on this machine."""
+    origin = _origin(url)
+    consent.allow(origin)
+    click.echo(f"{origin} may be sent code from now on; `starfill engine revoke {origin}` takes that back")
+
+
+@engine.command()
+@click.argument("url")
+def revoke(url: str) -> None:
+    """Take that back; servers that run now go on until their model is loaded again."""
+    origin = _origin(url)
+    click.echo(f"{origin} {'is no longer allowed' if consent.revoke(origin) else 'was not allowed'}")
+
+
+@engine.command("list")
+def list_engines() -> None:
+    """List what is allowed."""
+    click.echo("\n".join(consent.allowed()) or "none: engines on this machine itself need no permission")
+
+
+def _origin(url: str) -> str:
+    from starfill.engine.remote.address import Address
+
+    return Address.parse(url).origin

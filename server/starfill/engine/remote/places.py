@@ -1,0 +1,40 @@
+"""Which slot of an engine with slots keeps a document's state."""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Hashable
+
+MOST = 256  # documents
+
+
+class Places:
+    """Each document has a slot of its own, or shares one where there are more of them than slots: chosen here.
+
+    llama.cpp's server would choose by the prompts that its idle slots hold, but with each key the request before is
+    still busy ending in the very slot that holds the prompt, and another one would compute it from its beginning. Nor
+    does it say in which one an answer is written, until its end.
+
+    slots: how many the engine has, 0 for one without. first: the slot of the first document; editors that share an
+    engine should not all begin with the same.
+    """
+
+    def __init__(self, slots: int, first: int | None = None) -> None:
+        self._slots = slots
+        self._next = secrets.randbelow(max(slots, 1)) if first is None else first
+        self._known: OrderedDict[Hashable, int] = OrderedDict()
+
+    def of(self, key: Hashable) -> int | None:
+        """The slot to ask for, None for an engine without."""
+        if not self._slots:
+            return None
+        if key not in self._known:
+            self._known[key], self._next = self._next % self._slots, self._next + 1
+            if len(self._known) > MOST:
+                self._known.popitem(last=False)
+        self._known.move_to_end(key)
+        return self._known[key]
+
+    def forget(self, key: Hashable) -> None:
+        self._known.pop(key, None)

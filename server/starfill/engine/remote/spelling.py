@@ -1,0 +1,101 @@
+"""Token ids of a job as an engine takes them, and its text as token ids.
+
+Where an engine takes text alone, a control token is written out, and what a user's file has that looks like one gets a
+space after its first character: `< fim_middle>` is no control token to any tokenizer.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+PIPED = r"<[|｜][^\s<>|｜]{1,32}[|｜]>"  # of whatever family: an engine's model may have more than are known here
+
+_decoder = partial(codecs.getincrementaldecoder("utf-8"), "replace")
+
+
+class Vocabulary(Protocol):
+    """A tokenizer; `checkpoint.tokenizer.Tokenizer` is one."""
+
+    @property
+    def token_bytes(self) -> Sequence[bytes]: ...
+
+    @property
+    def special(self) -> Mapping[str, int]: ...
+
+    def encode(self, text: str, *, start: bool = False) -> list[int]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Spelled:
+    """A prompt to send. rest: the bytes of an unfinished character at its end, which the answer has to begin with.
+
+    after: where, in a text, the last control token ends.
+    """
+
+    prompt: str | Sequence[int]
+    rest: bytes = b""
+    after: int = 0
+
+
+class Speller:
+    """takes_ids: the engine's ids are the vocabulary's own, and it takes them.
+
+    bos: the token that the engine by itself puts before a text.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, takes_ids: bool, bos: int | None) -> None:
+        self._vocabulary, self.takes_ids, self._bos = vocabulary, takes_ids, bos
+        self._controls = {id: text for text, id in vocabulary.special.items()}
+        looks = sorted((text.lstrip("▁") for text in vocabulary.special), key=len, reverse=True)
+        self._looks = re.compile("|".join((*(re.escape(text) for text in looks if len(text) > 1), PIPED)))
+
+    def prompt(self, ids: Sequence[int]) -> Spelled:
+        if self.takes_ids:
+            kept = self._whole(ids)
+            return Spelled(tuple(ids[:kept]), self.bytes(ids[kept:]))
+        return self._text(ids[1:] if ids[0] == self._bos else ids)
+
+    def longer(self, spelled: Spelled, more: bytes) -> Spelled:
+        """The prompt with more at its end, beginning with its `rest`."""
+        text = more.decode("utf-8", "replace")
+        if isinstance(spelled.prompt, str):
+            # What looks like a control token may have begun in the prompt.
+            return Spelled(spelled.prompt[: spelled.after] + self._harmless(spelled.prompt[spelled.after :] + text))
+        return Spelled((*spelled.prompt, *self._vocabulary.encode(text)))
+
+    def bytes(self, ids: Sequence[int]) -> bytes:
+        return b"".join(self._vocabulary.token_bytes[id] for id in ids)
+
+    def ids(self, text: str) -> list[int]:
+        return self._vocabulary.encode(text)
+
+    def _text(self, ids: Iterable[int]) -> Spelled:
+        parts, decoder = [], _decoder()
+        run = ""
+        for id in ids:
+            if (control := self._controls.get(id)) is None:
+                run += decoder.decode(self._vocabulary.token_bytes[id])
+            else:
+                parts += [self._harmless(run), control]
+                run, decoder = "", _decoder()
+        rest, _ = decoder.getstate()
+        before = "".join(parts)
+        return Spelled(before + self._harmless(run), rest, len(before))
+
+    def _whole(self, ids: Sequence[int]) -> int:
+        """How many ids there are up to where no character is cut in two."""
+        decoder = _decoder()
+        for count in range(len(ids), 0, -1):
+            decoder.reset()
+            decoder.decode(self.bytes(ids[max(0, count - 4) : count]))
+            if not decoder.getstate()[0] or ids[count - 1] in self._controls:
+                return count
+        return len(ids)
+
+    def _harmless(self, text: str) -> str:
+        return self._looks.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)

@@ -1,0 +1,87 @@
+"""The same places asked of any assistant, and what its engine was asked and answered."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Hashable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starfill.app import LocalBackend
+from starfill.assist.assistant import Assistant
+from starfill.engine.job import Job, Result, Ticket
+from starfill.settings import Settings
+from starfill.text.document import Document
+from starfill.text.position import Edit
+
+SOURCES = Path(__file__).parents[2] / "server" / "starfill"
+
+
+class Recorder:
+    """An engine that remembers the last completion it was asked for."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self.asked: tuple[Job, Future[Result]] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def submit(self, job: Job) -> Ticket:
+        ticket: Ticket = self._engine.submit(job)
+        if job.max_new_tokens and job.priority.name == "COMPLETION":
+            self.asked = job, ticket.future
+        return ticket
+
+    def release(self, key: Hashable) -> None:
+        self._engine.release(key)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    edits: tuple[Edit, ...]
+    reason: str | None
+    job: Job
+    result: Result
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The texts, or why there is none."""
+        return tuple(edit.text for edit in self.edits) or (self.reason or "",)
+
+
+def places(count: int, controls: Sequence[str], seed: int = 10) -> list[tuple[Document, int]]:
+    """A place in each of as many files of the repository.
+
+    controls: where one stands in a file, text that is sent isn't the same, on purpose: those are left out.
+    """
+    chance = random.Random(seed)
+    found = []
+    for path in sorted(SOURCES.rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        if len(text) > 1000 and not any(control in text for control in controls):
+            offset = chance.randrange(200, len(text) - 100)
+            found.append((Document.open(f"file:///{path.relative_to(SOURCES)}", "python", 1, text), offset))
+    return chance.sample(found, count)
+
+
+def answers(settings: Settings, wanted: Sequence[tuple[Document, int]]) -> list[Answered]:
+    """Each place asked once, nothing else meanwhile."""
+    assistant = LocalBackend().load(settings)
+    assert isinstance(assistant, Assistant)
+    recorder = Recorder(assistant.engine)
+    assistant.engine = recorder  # type: ignore[assignment]
+
+    async def ask(document: Document, offset: int) -> Answered:
+        done = await assistant.complete(document, offset)
+        assert recorder.asked is not None
+        job, future = recorder.asked
+        return Answered(done.items, done.figures.reason, job, future.result())
+
+    try:
+        return [asyncio.run(ask(*place)) for place in wanted]
+    finally:
+        assistant.close()

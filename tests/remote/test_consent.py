@@ -1,0 +1,109 @@
+"""What the user has agreed to: kept in private, and never more than was said."""
+
+import stat
+import threading
+
+import pytest
+
+from starfill import consent
+from starfill.errors import ConsentError, SettingsError
+from starfill.remote import open_engine
+from starfill.settings import Settings
+
+A, B = "https://a.example.com", "http://b.example.com:8000"
+
+
+def test_nothing_is_allowed_at_first():
+    assert consent.allowed() == []
+    assert not consent.revoke(A)
+
+
+def test_allowing_and_revoking():
+    consent.allow(B)
+    consent.allow(A)
+    consent.allow(A)
+    assert consent.allowed() == [B, A]
+    assert consent.revoke(A)
+    assert not consent.revoke(A)
+    assert consent.allowed() == [B]
+
+
+def test_the_file_is_private_whatever_it_was(monkeypatch):
+    consent.allow(A)
+    file = consent._file()
+    file.chmod(0o666)
+    consent.allow(B)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert sorted(each.name for each in file.parent.iterdir() if each.suffix != ".lock") == ["engines.json"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"null",
+        b"5",
+        b"[]",
+        b"{}",
+        b'{"allowed": null}',
+        b'{"allowed": "https://a.example.com"}',
+        b'{"allowed": {"https://a.example.com": true}}',
+        b'{"allowed": [1, null, ["https://a.example.com"]]}',
+        b"[" * 100_000,
+    ],
+    ids=lambda data: repr(data[:30]),
+)
+def test_a_file_that_can_not_be_read_allows_nothing(data):
+    consent.allow(A)
+    consent._file().write_bytes(data)
+    assert consent.allowed() == []
+    consent.allow(B)
+    assert consent.allowed() == [B]
+
+
+def test_what_a_killed_process_has_left_behind():
+    consent.allow(A)
+    consent._file().with_suffix(".new").write_text("half")
+    consent.allow(B)
+    assert consent.allowed() == [B, A]
+
+
+def test_many_at_once():
+    origins = [f"https://{number}.example.com" for number in range(24)]
+    threads = [threading.Thread(target=consent.allow, args=(origin,)) for origin in origins]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert consent.allowed() == sorted(origins)
+
+
+def test_a_folder_that_can_not_be_written(home):
+    (home / "config").write_text("a file")
+    with pytest.raises(SettingsError, match=r"What you allow can't be kept: .*engines.json"):
+        consent.allow(A)
+
+
+@pytest.mark.parametrize(
+    ("url", "unencrypted"),
+    [
+        ("http://192.0.2.1:8000/v1", True),
+        ("https://a.example.com:444/v1", False),
+        ("http://localhost.example.com", True),
+        ("https://127.0.0.1.example.com", False),
+    ],
+)
+def test_another_machine_needs_a_consent(url, unencrypted, home):
+    with pytest.raises(ConsentError, match=r"is another machine.*run `starfill engine allow http") as error:
+        open_engine(Settings(engine_url=url), home)
+    assert error.value.origin == url.removesuffix("/v1")
+    assert ("unencrypted" in str(error.value)) is unencrypted
+
+
+@pytest.mark.parametrize("other", ["http://192.0.2.1:8000", "https://192.0.2.1", "https://192.0.2.1:8001"])
+def test_a_consent_is_for_one_origin(other, home):
+    consent.allow("https://192.0.2.1:8000")
+    with pytest.raises(ConsentError):
+        open_engine(Settings(engine_url=other), home)
