@@ -98,5 +98,10 @@ class Record:
 
 
 def records(folder: Path) -> list[Record]:
-    """The oldest first."""
-    return sorted((Record(file) for file in folder.glob("*.jsonl")), key=lambda record: record.entries()[0]["started"])
+    """The oldest first; one that was ended before its server began has recorded nothing."""
+    begun = [
+        (entries[0]["started"], record)
+        for file in folder.glob("*.jsonl")
+        if (entries := (record := Record(file)).entries())
+    ]
+    return [record for _, record in sorted(begun, key=lambda each: each[0])]
