@@ -38,7 +38,7 @@ class Scene:
 SCENES = [
     Scene("server/starfill/assist/healing.py", "self.token_bytes = token_bytes", "self.token_bytes = to"),
     Scene("server/starfill/engine/generate.py", "started: float | None = None", "started: float |"),
-    Scene("server/starfill/lsp/loading.py", "async def _load(self) -> None:", "async def _load(self)"),
+    Scene("server/starfill/lsp/loading.py", "async def settled(self) -> None:", "async def settled(self)"),
     Scene("server/starfill/lsp/transport.py", "except KeyboardInterrupt:", "except Key"),
     Scene("server/starfill/engine/slots.py", "def nbytes(self) -> int:", "def nbytes(self)"),
     Scene("server/starfill/lsp/status.py", "self._report = report", "self._report ="),
