@@ -26,6 +26,14 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
     return value
 
 
+def saved(file: Path) -> str:
+    """What stands in a file; "" in the moment in which an editor puts a new one in its place."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+
+
 def private(folder: Path) -> dict[str, str]:
     """An environment in which nobody's settings take part."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "TMUX"))}

@@ -10,7 +10,7 @@ import pytest
 
 from editors.clients import FOLDER, PATH, ROOT, block
 from editors.found import missing, needed
-from editors.screen import STARFILL, private, screen, until
+from editors.screen import STARFILL, private, saved, screen, until
 
 HERE = Path(__file__).parent / "emacs"
 PACKAGE = ROOT / "clients/emacs/starfill.el"
@@ -72,4 +72,4 @@ def test_on_a_screen(emacs: Path, tmp_path: Path) -> None:
         assert file.read_text(encoding="utf-8") == SOURCE
         it.keys("Tab", "C-x", "C-s")
         want = f"{SOURCE}.{seen}"
-        until(lambda: file.read_text(encoding="utf-8").startswith(want), f"this file: {want}", 20)
+        until(lambda: saved(file).startswith(want), f"this file: {want}", 20)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from editors.neovim.driver import ENVIRONMENT, find, with_plugin
-from editors.screen import screen, until
+from editors.screen import saved, screen, until
 
 SOURCE = "import json\n\n\ndef load(größe):\n"
 TYPED = "with open(größe) as file: return json."
@@ -28,8 +28,8 @@ def test_on_the_screen(tmp_path: Path) -> None:
         it.keys("Tab", "Escape")
         it.until("<Starfill>")
         it.keys(":w", "Enter")
-        saved = until(lambda: (text := file.read_text(encoding="utf-8")) != SOURCE and text, "the file")
-        assert saved.startswith(f"{SOURCE}    {TYPED}") and saved.splitlines()[4] == line
+        written = until(lambda: (text := saved(file)) != SOURCE and text, "the file")
+        assert written.startswith(f"{SOURCE}    {TYPED}") and written.splitlines()[4] == line
 
         it.keys("gra")
         menu = it.until("Starfill: explain")
