@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 import logging
 from collections.abc import Generator
@@ -146,6 +147,19 @@ class Protocol(LanguageServerProtocol):
         except JsonRpcException as error:
             raise JsonRpcInvalidParams(f"Invalid Params of {method}: {_reason(error)}") from error
         self.handle_message(structured)
+
+    def handle_message(self, message: Any) -> None:
+        """As pygls', which asks which `typing.Protocol` a message fits: 0.1 ms and more before Python 3.12."""
+        method = getattr(message, "method", None)
+        if self._shutdown and method != types.EXIT:
+            return
+        run = contextvars.copy_context().run  # each handler in a context of its own
+        if method is None:
+            run(self._handle_response, message.id, getattr(message, "result", None), getattr(message, "error", None))
+        elif hasattr(message, "id"):
+            run(self._handle_request, message.id, method, message.params)
+        else:
+            run(self._handle_notification, method, message.params)
 
     def _refuse(self, message: Any, error: JsonRpcException) -> None:
         """Answer what can't be handled, unless it is a notification or a response; an unreadable id is null."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 MIN = 2_048  # characters; a smaller piece is merged with a neighbour
-MAX = 8_192  # characters; a longer piece is cut in equal parts
+MAX = 4_096  # characters; a longer piece is cut in equal parts
 
 _LINE_END = re.compile(r"\r\n?|\n")
 _SURROGATE = re.compile("[\ud800-\udfff]")
