@@ -76,7 +76,8 @@ def test_applied_they_give_the_new_text(old: str, new: str, at: int) -> None:
 @settings(deadline=None)
 @given(texts(), texts(), texts(), texts())
 def test_common_lines_at_both_ends_are_left_alone(head: str, old: str, new: str, tail: str) -> None:
-    head, tail = f"{head}\nhead\n", f"\ntail\n{tail}"  # lines of their own: which of two blank ones is new, nobody knows
+    # With lines of their own: which of two blank ones is the new one, nobody knows.
+    head, tail = f"{head}\nhead\n", f"\ntail\n{tail}"
     for edit in line_edits(head + old + tail, head + new + tail):
         assert len(head) <= edit.start
         assert edit.end <= len(head + old) + 1
