@@ -22,8 +22,8 @@ Change = tuple[Range | None, str]
 class Document:
     """One version of a document. Offsets count code points; lines and offsets begin at 0.
 
-    Costs are independent of the document's size, apart from a sum over its pieces (4,000 characters each at most), unless a
-    method says otherwise.
+    Costs are independent of the document's size, apart from a sum over its pieces (4,000 characters each at most),
+    unless a method says otherwise.
     """
 
     uri: str
