@@ -88,22 +88,20 @@ def _family(settings: Settings, names: list[str], *, needed: bool) -> str:
 def _tokenizer_folder(reached: Reached, settings: Settings, bundled: Path) -> Path | None:
     """Where the tokenizer of the engine's model is; None where text is to be sent."""
     wanted = settings.engine_tokenizer
-    if wanted == "bundled":
-        folder: Path | None = bundled
-    elif wanted:
-        repository = Repository.parse(wanted)
-        path = Path(wanted).expanduser()
-        folder = path if path.exists() or repository is None else repository.snapshot or path
-    else:
-        found = [Repository.parse(name) for name in (reached.described.model, reached.described.known_as)]
-        folder = next((each.snapshot for each in found if each is not None and each.snapshot is not None), None)
-        if folder is None or not (folder / "tokenizer.json").exists():
-            return None
-    if not reached.takes_ids:
-        if not wanted:
-            return None
+    if wanted and not reached.kind.takes_ids:
         raise SettingsError(
             f'The setting "starfill.engine.tokenizer" is "{wanted}", but an engine of the kind {reached.kind.name} '
             "takes only text: leave the setting empty"
         )
-    return folder
+    if wanted == "bundled":
+        return bundled
+    if wanted:
+        repository = Repository.parse(wanted)
+        path = Path(wanted).expanduser()
+        return path if path.exists() or repository is None else repository.snapshot or path
+    if not reached.kind.takes_ids:
+        return None
+    found = [Repository.parse(name) for name in (reached.described.model, reached.described.known_as)]
+    folders = (each.snapshot for each in found if each is not None)
+    folder = next((each for each in folders if each is not None), None)
+    return folder if folder is not None and (folder / "tokenizer.json").exists() else None

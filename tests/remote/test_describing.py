@@ -143,6 +143,18 @@ def test_engines_that_do_not_say_it(fault, sentence, fake, impatient):
         described(engine)
 
 
+def test_a_list_that_fails_is_not_needed_where_kind_and_model_are_set(fake):
+    engine = fake("openai")
+    engine.instead["/v1/models"] = Fault(500, body="no cache")
+    name, found = described(engine, "openai", "/models/starfill")
+    assert (name, found.model) == ("openai", "/models/starfill")
+    with pytest.raises(EngineError, match="no cache"):
+        described(engine, "openai")
+    engine.stop()
+    with pytest.raises(EngineError, match="can't be reached"):
+        described(engine, "openai", "/models/starfill")
+
+
 def test_nobody_there(fake):
     engine = fake("vllm")
     engine.stop()

@@ -1,7 +1,7 @@
 """A tokenizer for a model whose own isn't here: texts are cut as the bundled model cuts them.
 
-It serves an engine that is sent text: to count tokens (its own are longer, so a prompt never gets too long), to cut
-where a word begins, and to keep what a user has typed apart from control tokens.
+It serves an engine that is sent text: to count tokens (its own are longer as a rule, so a prompt gets no longer than
+meant), to cut where a word begins, and to keep what a user has typed apart from control tokens.
 """
 
 from __future__ import annotations

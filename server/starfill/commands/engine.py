@@ -1,10 +1,11 @@
-"""`starfill engine`: which engines on other machines may be sent code."""
+"""`starfill engine`: which engines on other machines may be sent code.
+
+The language server starts through the same command line, so what only these commands need is imported in them.
+"""
 
 from __future__ import annotations
 
 import click
-
-from starfill import consent
 
 
 @click.group()
@@ -16,6 +17,8 @@ def engine() -> None:
 @click.argument("url")
 def allow(url: str) -> None:
     """Allow the engine at URL, for all editors and commands on this machine."""
+    from starfill import consent
+
     origin = _origin(url)
     consent.allow(origin)
     click.echo(f"{origin} may be sent code from now on; `starfill engine revoke {origin}` takes that back")
@@ -25,6 +28,8 @@ def allow(url: str) -> None:
 @click.argument("url")
 def revoke(url: str) -> None:
     """Take that back; servers that run now go on until their model is loaded again."""
+    from starfill import consent
+
     origin = _origin(url)
     click.echo(f"{origin} {'is no longer allowed' if consent.revoke(origin) else 'was not allowed'}")
 
@@ -32,6 +37,8 @@ def revoke(url: str) -> None:
 @engine.command("list")
 def list_engines() -> None:
     """List what is allowed."""
+    from starfill import consent
+
     click.echo("\n".join(consent.allowed()) or "none: engines on this machine itself need no permission")
 
 

@@ -24,7 +24,14 @@ async def describe(connection: Connection, kind: str, model: str) -> tuple[Kind,
 
     Raises EngineError where nothing there is an engine, SettingsError for a model that it doesn't have.
     """
-    listed = await _listed(connection)
+    try:
+        listed = await _listed(connection)
+    except EngineError:
+        if kind == "auto" or not model:
+            raise
+        # It may be there, only its list isn't: `transformers serve` without the hub's cache.
+        await connection.get("/health")
+        listed = []
     info = None if kind not in ("auto", "tgi") or _owner(listed) in OWNERS else await connection.get("/info")
     if kind == "auto":
         kind = _kind_of(listed, info)

@@ -29,10 +29,6 @@ class Reached:
     kind: Kind
     described: Described
 
-    @property
-    def takes_ids(self) -> bool:
-        return self.kind.takes_ids
-
     def agrees(self, vocabulary: Vocabulary) -> bool | None:
         """Whether the ids of a tokenizer here are the same tokens there; None where it can't be asked."""
         ids = vocabulary.encode(PROBE)

@@ -11,7 +11,7 @@ from typing import Any
 
 from starfill.engine.remote.kinds.kind import Ask, Piece, count_of, text_of
 
-FINISHES = {"stop": "stop", "length": "length", "eos": "stop", "abort": "stop"}
+FINISHES = {"stop": "stop", "length": "length", "eos": "stop"}  # "abort" is a failure: what it cut off is no answer
 
 
 class OpenAI:
