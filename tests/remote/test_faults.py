@@ -187,6 +187,29 @@ def test_an_engine_that_only_starts(fake, opened):
     assert found.answer() == "answer"
 
 
+@pytest.mark.parametrize("status", [302, 404, 500])
+def test_an_engine_that_is_there_but_never_works(status, fake, opened):
+    """Its trouble stays to be seen, and it isn't asked with every key."""
+    engine = fake("vllm")
+    found = opened(engine)
+    told = []
+    found.engine.watch(told.append)
+    engine.always = Fault(status)
+    with pytest.raises(EngineError, match=str(status)):
+        found.ask()
+    wait_for(lambda: told[-1] is None)  # the probe has been answered
+    for _ in range(4):
+        with pytest.raises(EngineError, match=str(status)):
+            found.ask()
+    assert len(engine.asked) == 2
+    assert told[-1] is not None
+    engine.always = None
+    wait_for(lambda: found.engine._health.rest == 0)
+    assert told[-1] is not None
+    assert found.answer() == "answer"
+    wait_for(lambda: told[-1] is None)
+
+
 def test_an_asker_that_fails_is_not_the_engines_failure(fake, opened):
     found = opened(fake("vllm"))
 

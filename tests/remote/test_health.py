@@ -80,11 +80,36 @@ def test_an_engine_that_answers_is_asked_at_once_but_is_not_trusted_yet(health, 
     health.failed(failure())
     clock.now += FIRST
     health.failed(failure())
-    health.answers()
+    assert health.answers()
     assert (health.rest, health.trouble, told) == (0, None, ["gone", None])
     health.failed(failure())
     assert health.rest == 4
     assert told == ["gone", None, "gone"]
+
+
+def test_where_probes_succeed_and_jobs_fail_the_trouble_stays_until_a_job_works(health, clock, told):
+    health.failed(failure())
+    assert health.answers()
+    health.failed(failure())
+    for _ in range(5):
+        assert not health.answers()
+        clock.now += health.rest
+        health.failed(failure())
+    assert (health.trouble, told) == ("gone", ["gone", None, "gone"])
+    assert health.rest > 0
+    health.worked()
+    assert (health.trouble, told[-1]) == (None, None)
+    health.failed(failure())
+    assert health.answers()
+
+
+def test_a_probe_that_fails_begins_anew(health):
+    health.failed(failure())
+    health.answers()
+    health.failed(failure())
+    assert not health.answers()
+    health.failed(failure(), probe=True)
+    assert health.answers()
 
 
 def test_an_engine_that_has_worked_is_as_new(health, clock, told):

@@ -143,11 +143,12 @@ def _refused(address: Address, response: httpx2.Response, key: str) -> EngineErr
             again=True,
         )
     if 300 <= status < 400:
-        return EngineError(f"{address.base} sends elsewhere ({status}): write the address that it means")
+        return EngineError(f"{address.base} sends elsewhere ({status}): write the address that it means", again=True)
     said = _said(_json(response), key)
     if status in LATER:
         return EngineError(f"{address.base} is busy ({status}): {said}", again=True, later=_retry_after(response))
-    return EngineError(f"{address.base} refuses the request ({status}): {said}", again=status >= 500)
+    again = status >= 500 or status in (404, 405)  # else it may be this request alone
+    return EngineError(f"{address.base} refuses the request ({status}): {said}", again=again)
 
 
 def _json(response: httpx2.Response) -> object:

@@ -217,15 +217,16 @@ class RemoteEngine:
             self._probing = asyncio.create_task(self._probe())
 
     async def _probe(self) -> None:
-        """Until it answers again, so that it is known before somebody types."""
+        """Until it answers again, so that it is known before somebody types; or only a job can tell."""
         while self._health.trouble is not None:
             await asyncio.sleep(self._health.rest)
             try:
                 await self._connection.get(self._kind.probe)
             except EngineError as error:
-                self._health.failed(error)
+                self._health.failed(error, probe=True)
             else:
-                self._health.answers()
+                if not self._health.answers():
+                    return
 
     async def _close(self) -> None:
         for task in self._tasks.values():

@@ -20,6 +20,8 @@ class Health:
         self._told, self._clock = told, clock
         self._delay = 0.0
         self._until = 0.0
+        self._vouched = False  # its probe has answered since a job was, and no job has yet shown that it works
+        self._doubted = False  # and then a job failed all the same: from now on only a job can tell
         self.trouble: str | None = None
 
     @property
@@ -27,8 +29,10 @@ class Health:
         """Seconds until the next attempt."""
         return max(0.0, self._until - self._clock())
 
-    def failed(self, error: EngineError) -> None:
-        """An attempt has failed in a way that says something of the next one."""
+    def failed(self, error: EngineError, *, probe: bool = False) -> None:
+        """An attempt has failed in a way that says something of the next one. probe: it was no job."""
+        self._doubted = not probe and (self._doubted or self._vouched)
+        self._vouched = False
         if not self.rest:  # else it is another request of the same moment
             self._delay = min(max(FIRST, 2 * self._delay), LONGEST)
         self._until = max(self._until, self._clock() + min(max(self._delay, error.later), PATIENCE))
@@ -36,14 +40,22 @@ class Health:
             self.trouble = str(error)
             self._told(self.trouble)
 
-    def answers(self) -> None:
-        """It is there again; whether it works, the next job tells."""
+    def answers(self) -> bool:
+        """A probe has been answered: the engine is there. Whether it works, the next job tells.
+
+        False where that is known to say nothing: probes succeed and jobs fail.
+        """
+        if self._doubted:
+            return False
+        self._vouched = True
         self._until = 0.0
         self._clear()
+        return True
 
     def worked(self) -> None:
         """A job has been answered."""
         self._delay = self._until = 0.0
+        self._vouched = self._doubted = False
         self._clear()
 
     def _clear(self) -> None:
