@@ -19,6 +19,7 @@ from starfill.app import BUNDLED
 from starfill.settings import Settings
 
 LLAMA_SERVER = PROGRAMS / "llama-server"
+VLLM_PROGRAM = Path(os.environ.get("STARFILL_VLLM", "vllm")).absolute()  # of an environment of its own
 Command = Callable[[Path, int], Sequence[str]]
 
 
@@ -105,6 +106,11 @@ def _transformers(model: Path, port: int) -> Sequence[str]:
     return [*command, "--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--dtype", "float32"]
 
 
+def _vllm(model: Path, port: int) -> Sequence[str]:
+    options = ["--dtype", "float32", "--enforce-eager", "--max-model-len", "1024", "--enable-prompt-tokens-details"]
+    return [str(VLLM_PROGRAM), "serve", str(model), "--host", "127.0.0.1", "--port", str(port), *options]
+
+
 def has(*modules: str) -> Callable[[], bool]:
     return lambda: all(find_spec(module) is not None for module in modules)
 
@@ -136,4 +142,5 @@ TRANSFORMERS = Engine(
     # Its list of models is that of the hub's cache, in which a folder isn't.
     lambda model: {"engine_kind": "openai", "engine_model": str(model), **LENGTH},
 )
-ENGINES = (LLAMA, LLAMA_AS_TEXT, LLAMA_CPP_PYTHON, TRANSFORMERS)
+VLLM = Engine("vllm", "dense", VLLM_PROGRAM.exists, _vllm, "/health", lambda _: WITH_IDS, reads_ids=True, same=0.6)
+ENGINES = (LLAMA, LLAMA_AS_TEXT, LLAMA_CPP_PYTHON, TRANSFORMERS, VLLM)

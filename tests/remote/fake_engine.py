@@ -82,6 +82,7 @@ class FakeEngine:
         self.given_up: list[float] = []
         self.connections = 0
         self.streams = 0
+        self.passes_over = False  # what it is told of how an answer must begin
         self.detokenize: Callable[[list[int]], str] | None = None
         self.instead: dict[str, Fault] = {}
         self._port = 0
@@ -242,7 +243,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         most = int(body.get("max_tokens") or body.get("n_predict") or body.get("parameters", {}).get("max_new_tokens"))
         prompt = body["inputs"] if "inputs" in body else body["prompt"]
-        pieces = list(self.owner.pieces(prompt, _literal(body.get("grammar", ""))))
+        pieces = list(self.owner.pieces(prompt, self._forced(body)))
         number = 0
         while fault.endless or number < min(most, len(pieces)):
             if number >= fault.after and (fault.event or fault.cut or fault.silent):
@@ -269,6 +270,14 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.lingers:
             self._wait(60)
         self.wfile.write(b"0\r\n\r\n")
+
+    def _forced(self, body: dict[str, Any]) -> str:
+        """What the answer has to begin with, for those that can be told."""
+        if self.owner.passes_over:
+            return ""
+        if self.owner.kind == "vllm":
+            return unescaped(body.get("structured_outputs", {}).get("regex", ""))
+        return unescaped(body.get("regex", "")) if self.owner.kind == "sglang" else _literal(body.get("grammar", ""))
 
     def _wait(self, seconds: float) -> None:
         """OSError once the client has gone."""
@@ -299,3 +308,10 @@ def _literal(grammar: str) -> str:
         return chr(int(match[1], 16)) if match[1] else meant.get(match[2], match[2])
 
     return re.sub(r"\\(?:x([0-9A-Fa-f]{2})|(.))", char, found[1], flags=re.DOTALL)
+
+
+def unescaped(regex: str) -> str:
+    """The text that a regular expression of ours begins with."""
+    meant = {"n": "\n", "r": "\r", "t": "\t"}
+    text = regex.removesuffix("[\\s\\S]*")
+    return re.sub(r"\\(.)", lambda found: meant.get(found[1], found[1]), text, flags=re.DOTALL)

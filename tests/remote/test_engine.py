@@ -12,6 +12,7 @@ from starfill.errors import EngineError
 
 OWN = Tokenizer.from_folder(BUNDLED, 0)
 IDS = ("vllm", "sglang", "llama.cpp")  # kinds that take token ids
+FORCED = IDS  # kinds that can be told how an answer begins
 ANSWER = "return a + b  # naïve 漢字 🎉\n"
 
 
@@ -86,8 +87,7 @@ def test_healing_with_one_that_does_not(both):
     engine, found = both(answer=answer)
     got = found.answer("    ", begins="ret")
     prompts = [text_of(asked.prompt) for asked in engine.asked]
-    if engine.kind == "llama.cpp":
-        assert engine.asked[0].body["grammar"] == 'root ::= "ret" .*'
+    if engine.kind in FORCED:
         assert (got, prompts) == ("retyield x", ["    "])  # as it was forced
     else:
         assert (got, prompts) == ("return x", ["    ", "    ret"])
@@ -97,7 +97,16 @@ def test_healing_with_one_that_does_not(both):
 def test_healing_of_anything(half, both):
     engine, found = both(answer=lambda prompt: "!")
     assert found.answer("x = ", begins=half) == f"{half}!"
-    assert len(engine.asked) == (1 if engine.kind == "llama.cpp" else 2)
+    assert len(engine.asked) == (1 if engine.kind in FORCED else 2)
+
+
+def test_healing_with_an_older_vllm(fake, opened):
+    """It knows nothing of what an answer should match, so it is asked again."""
+    engine = fake("vllm", answer=lambda prompt: "urn x" if text_of(prompt).endswith("ret") else "yield x")
+    engine.passes_over = True
+    found = opened(engine)
+    assert found.answer("    ", begins="ret") == "return x"
+    assert len(engine.asked) == 2
 
 
 def test_healing_of_half_a_character(both):

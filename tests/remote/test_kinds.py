@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from remote.fake_engine import _literal
+from remote.fake_engine import _literal, unescaped
 from starfill.engine.job import Sampling
 from starfill.engine.remote.describing import KINDS
 from starfill.engine.remote.kinds.kind import Ask, Piece, count_of
@@ -46,6 +46,16 @@ def llama(prompt, **more):
             openai([1, 2], temperature=0.5, top_p=0.9, seed=7, stop_token_ids=[3, 9], **VLLM),
         ),
         ("sglang", ask("x"), openai("x", temperature=0.0, stop_token_ids=[], **VLLM)),
+        (
+            "vllm",
+            ask("x", begins="a.b"),
+            openai("x", temperature=0.0, stop_token_ids=[], structured_outputs={"regex": r"a\.b[\s\S]*"}, **VLLM),
+        ),
+        (
+            "sglang",
+            ask("x", begins="re"),
+            openai("x", temperature=0.0, stop_token_ids=[], regex=r"re[\s\S]*", **VLLM),
+        ),
         ("tgi", ask("x"), tgi(do_sample=False)),
         ("tgi", ask("x", SAMPLED), tgi(do_sample=True, temperature=0.5, top_p=0.9, seed=7)),
         ("tgi", ask("x", UNSEEDED), tgi(do_sample=True, temperature=0.5)),  # it refuses a top_p of 1
@@ -86,6 +96,15 @@ def test_a_grammar_has_no_other_escapes_than_those_that_it_knows():
     literal = KINDS["llama.cpp"]().body(ask("x", begins=text))["grammar"]
     assert set(re.findall(r"\\(.)", literal)) == {"x", '"', "\\"}
     assert _literal(literal) == text
+
+
+def test_a_regular_expression_matches_what_an_answer_must_begin_with():
+    text = "".join(map(chr, range(0x7F))) + "\n0a é漢🎉 (a|b)* \\n"
+    regex = KINDS["sglang"]().body(ask("x", begins=text))["regex"]
+    assert re.fullmatch(regex, f"{text} and\nmore")
+    assert not re.match(regex, text[1:])
+    assert unescaped(regex) == text
+    assert "\n" not in regex
 
 
 def choice(text, finish=None, **more):

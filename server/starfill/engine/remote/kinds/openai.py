@@ -1,7 +1,10 @@
 """OpenAI's completions API as serving engines have it: https://platform.openai.com/docs/api-reference/completions
 
-vLLM and SGLang take more than that: the prompt as token ids, token ids to stop at, and the samplers that a model's own
-generation_config.json would otherwise bring. https://docs.vllm.ai/en/stable/serving/openai_compatible_server.html
+vLLM and SGLang take more than that: the prompt as token ids, token ids to stop at, a regular expression for the answer,
+and the samplers that a model's own generation_config.json would otherwise bring.
+https://docs.vllm.ai/en/stable/serving/openai_compatible_server.html
+https://docs.vllm.ai/en/stable/features/structured_outputs.html
+https://docs.sglang.io/advanced_features/structured_outputs.html
 """
 
 from __future__ import annotations
@@ -11,6 +14,8 @@ from typing import Any
 
 from starfill.engine.remote.kinds.kind import Ask, Piece, count_of, text_of
 
+SPECIAL = frozenset("\\.^$*+?{}[]()|/-")
+ESCAPED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 FINISHES = {"stop": "stop", "length": "length", "eos": "stop"}  # "abort" is a failure: what it cut off is no answer
 
 
@@ -54,14 +59,16 @@ class OpenAI:
 
 
 class Vllm(OpenAI):
-    """vLLM, and SGLang, which takes the same."""
+    """Versions before 0.11 don't know structured_outputs and pass it over; such an answer may begin otherwise."""
 
     name = "vllm"
     takes_ids = True
+    forces = True
 
     def body(self, ask: Ask) -> dict[str, Any]:
         return {
             **super().body(ask),
+            **(self.forced(f"{_quoted(ask.begins)}[\\s\\S]*") if ask.begins else {}),
             "top_k": -1,
             "min_p": 0.0,
             "repetition_penalty": 1.0,
@@ -69,9 +76,18 @@ class Vllm(OpenAI):
             "stream_options": {"include_usage": True},
         }
 
+    def forced(self, regex: str) -> dict[str, Any]:
+        """What makes an answer match it."""
+        return {"structured_outputs": {"regex": regex}}
+
 
 class Sglang(Vllm):
+    """Takes the same, but for where a regular expression goes."""
+
     name = "sglang"
+
+    def forced(self, regex: str) -> dict[str, Any]:
+        return {"regex": regex}
 
 
 class LlamaCppPython(OpenAI):
@@ -81,3 +97,8 @@ class LlamaCppPython(OpenAI):
 
     def body(self, ask: Ask) -> dict[str, Any]:
         return {**super().body(ask), "repeat_penalty": 1.0, "top_k": 0, "min_p": 0.0}
+
+
+def _quoted(text: str) -> str:
+    """What a regular expression says for it; without \\x, behind which the engines read more than two digits."""
+    return "".join(f"\\{char}" if char in SPECIAL else ESCAPED.get(char, char) for char in text)
