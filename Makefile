@@ -1,4 +1,4 @@
-# make demo · make test · make check · make bench · make test-editors    each makes its own virtual environment when there is none
+# make demo · make test · make check · make bench · make bench-gpu · make test-editors    each makes its own virtual environment when there is none
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -7,9 +7,10 @@ GPTQ_PYTHON ?= python3.11
 GPTQMODEL_VENV ?= .venv-gptqmodel
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 ENGINES_VENV ?= .venv-engines
+VLLM_VENV ?= .venv-vllm
 KERNELS := $(wildcard server/starfill/engine/native/*.[ch])
 
-.PHONY: demo test editors test-editors check soak bench bench-peers evaluate-bundled format test-auto-gptq test-gptqmodel test-engines docs clean
+.PHONY: demo test editors test-editors test-cuda check soak bench bench-gpu bench-peers evaluate-bundled format test-auto-gptq test-gptqmodel test-engines docs clean
 
 demo: $(VENV)/installed
 	@$(BIN)/python clients/demo.py
@@ -39,6 +40,22 @@ bench: bench-peers
 bench-peers: $(VENV)/bench-installed
 	@PYTHONPATH=benchmarks $(BIN)/python -m peers.llama_build
 
+# What an NVIDIA GPU reaches, and the tests that need one; see benchmarks/gpu/README.md. GPU_PYTHON: the interpreter that has what they
+# need, as `make test-cuda GPU_PYTHON=python3`, where nothing is to be installed. BENCH: options of benchmarks/gpu/bench_gpu.py.
+ifdef GPU_PYTHON
+GPU_RUN := PYTHONPATH=server:benchmarks $(GPU_PYTHON)
+else
+GPU_RUN := PYTHONPATH=benchmarks $(BIN)/python
+bench-gpu test-cuda: $(VENV)/installed
+endif
+
+bench-gpu:
+	$(GPU_RUN) -m gpu.bench_gpu $(BENCH)
+
+# Warnings are shown there, and are no errors: other versions of libraries have others. PYTEST: more options.
+test-cuda:
+	$(GPU_RUN) -m pytest -m cuda -W default -p no:cacheprovider tests/engine/test_cuda.py tests/engine/test_cuda_engine.py $(PYTEST)
+
 # How good the bundled model is, into its model card. DATA: the folder with HumanEval-SingleLineInfilling.jsonl.gz.
 evaluate-bundled: $(VENV)/installed
 	@$(MAKE) -C training evaluate PYTHON=$(abspath $(BIN)/python) DATA=$(abspath $(DATA))
@@ -59,11 +76,11 @@ test-auto-gptq: $(GPTQ_VENV)/installed
 test-gptqmodel: $(GPTQMODEL_VENV)/installed
 	$(GPTQMODEL_VENV)/bin/python -m pytest -m gptqmodel
 
-# Serving engines with the bundled model: llama.cpp's server, that of llama-cpp-python, transformers serve. Two of them are built
-# from source, with cmake and a C++ compiler: about twenty minutes, once.
-test-engines: $(ENGINES_VENV)/installed
+# Serving engines with the bundled model: llama.cpp's server, that of llama-cpp-python, transformers serve, vLLM. The first two are
+# built from source, with cmake and a C++ compiler: about twenty minutes, once. vLLM has an environment of its own.
+test-engines: $(ENGINES_VENV)/installed $(VLLM_VENV)/installed
 	@PYTHONPATH=benchmarks $(ENGINES_VENV)/bin/python -m peers.llama_build
-	STARFILL_ENGINES_REQUIRED=1 $(ENGINES_VENV)/bin/python -m pytest -m engines tests/engines
+	STARFILL_ENGINES_REQUIRED=1 STARFILL_VLLM=$(VLLM_VENV)/bin/vllm $(ENGINES_VENV)/bin/python -m pytest -m engines tests/engines
 
 # The settings table of the README, from the settings themselves (a test holds them together).
 docs: $(VENV)/installed
@@ -94,5 +111,9 @@ $(ENGINES_VENV)/installed: pyproject.toml $(KERNELS)
 	@$(ENGINES_VENV)/bin/python $(PIP_INSTALL) --editable '.[engines,dev]'
 	@touch $@
 
+$(VLLM_VENV)/installed: tests/engines/install_vllm.sh
+	@PYTHON=$(PYTHON) sh tests/engines/install_vllm.sh $(VLLM_VENV)
+	@touch $@
+
 clean:
-	rm -rf $(VENV) $(GPTQ_VENV) $(GPTQMODEL_VENV) $(ENGINES_VENV) build training/build
+	rm -rf $(VENV) $(GPTQ_VENV) $(GPTQMODEL_VENV) $(ENGINES_VENV) $(VLLM_VENV) build training/build

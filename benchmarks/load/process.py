@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,9 @@ class Running:
     def start(self) -> None:
         quiet = {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(self._log.parent), "TOKENIZERS_PARALLELISM": "false"}
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, env=os.environ | quiet)
+            self.process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, env=os.environ | quiet, start_new_session=True
+            )
 
     def wait(self) -> None:
         """Until it can be asked; RuntimeError with what it said when it can't."""
@@ -60,15 +63,20 @@ class Running:
             return json.load(response)
 
     def kill(self) -> None:
-        self.process.kill()
+        self._signal(signal.SIGKILL)
         self.process.wait()
 
     def hold(self) -> None:
         """It keeps its connections and does nothing, until `go_on`."""
-        self.process.send_signal(signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
-        self.process.send_signal(signal.SIGCONT)
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, which: signal.Signals) -> None:
+        """To it and the processes that it has started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, which)
 
     def _answers(self) -> bool:
         try:

@@ -108,7 +108,8 @@ def _transformers(model: Path, port: int) -> Sequence[str]:
 
 def _vllm(model: Path, port: int) -> Sequence[str]:
     options = ["--dtype", "float32", "--enforce-eager", "--max-model-len", "1024", "--enable-prompt-tokens-details"]
-    return [str(VLLM_PROGRAM), "serve", str(model), "--host", "127.0.0.1", "--port", str(port), *options]
+    memory = "VLLM_CPU_KVCACHE_SPACE=1"  # GiB; by itself it takes a share of all there is
+    return ["env", memory, str(VLLM_PROGRAM), "serve", str(model), "--host", "127.0.0.1", "--port", str(port), *options]
 
 
 def has(*modules: str) -> Callable[[], bool]:
@@ -142,5 +143,7 @@ TRANSFORMERS = Engine(
     # Its list of models is that of the hub's cache, in which a folder isn't.
     lambda model: {"engine_kind": "openai", "engine_model": str(model), **LENGTH},
 )
-VLLM = Engine("vllm", "dense", VLLM_PROGRAM.exists, _vllm, "/health", lambda _: WITH_IDS, reads_ids=True, same=0.6)
+VLLM = Engine(
+    "vllm", "dense", VLLM_PROGRAM.exists, _vllm, "/health", lambda _: WITH_IDS, reads_ids=True, forced=True, same=0.85
+)
 ENGINES = (LLAMA, LLAMA_AS_TEXT, LLAMA_CPP_PYTHON, TRANSFORMERS, VLLM)

@@ -19,6 +19,7 @@ from starfill.engine.remote.connection import ASKING, TYPING, Connection, garble
 from starfill.engine.remote.health import Health
 from starfill.engine.remote.kinds.kind import Ask, Kind
 from starfill.engine.remote.network import Network
+from starfill.engine.remote.pace import Pace
 from starfill.engine.remote.places import Places
 from starfill.engine.remote.spelling import Spelled, Speller
 from starfill.engine.remote.task import Task
@@ -55,6 +56,7 @@ class RemoteEngine:
         self._closed = False
         self._places = Places(slots)
         self._health = Health(self._tell)
+        self._pace = Pace()
         self._probing: asyncio.Task[None] | None = None
         self._told: Callable[[str | None], None] | None = None
         self._salt = secrets.token_bytes(16)
@@ -126,6 +128,8 @@ class RemoteEngine:
         if self._tasks.get(task.job.key) is task:
             del self._tasks[task.job.key]
         error = None if work.cancelled() else work.exception()
+        if work.cancelled() and task.sent and task.first is None and task.job.priority is Priority.COMPLETION:
+            self._pace.gave_up(time.perf_counter() - task.sent)
         if isinstance(error, EngineError) and error.again:
             self._failed(error)
         if work.cancelled():
@@ -141,6 +145,9 @@ class RemoteEngine:
         typing = task.job.priority is Priority.COMPLETION
         if typing and self._health.rest:  # who asks for an action gets an attempt in any case
             raise EngineError(f"{self._health.trouble}; it is asked again in {math.ceil(self._health.rest)} s")
+        if typing:
+            await asyncio.sleep(self._pace.delay)  # the next key may come, and then nothing is sent
+        task.sent = time.perf_counter()
         work = [self._answer(task, number) for number in range(task.job.candidates)]
         try:
             await asyncio.wait_for(_together(work), WHOLE if typing else None)
@@ -207,6 +214,8 @@ class RemoteEngine:
             raise garbled(self._connection.address) from None
         if piece.text and task.first is None:
             task.first = time.perf_counter()
+            if task.job.priority is Priority.COMPLETION:
+                self._pace.began(task.first - task.sent)
         if piece.prompt_tokens is not None and answer.candidate == 0:
             task.prompt_tokens, task.cached_tokens = piece.prompt_tokens, piece.cached_tokens or 0
         return answer.take(piece)

@@ -21,6 +21,7 @@ class Task:
         self.future: Future[Result] = Future()
         self.future.set_running_or_notify_cancel()
         self.began = time.perf_counter()
+        self.sent = 0.0  # 0 while it waits for a pause in the typing
         self.first: float | None = None
         self.prompt_tokens: int | None = None
         self.cached_tokens = 0
@@ -43,7 +44,7 @@ class Task:
             computed_tokens=prompt - min(self.cached_tokens, prompt),
             generated_tokens=sum(len(ids) for ids, _ in answers),
             steps=max((answer.pieces for answer in self.answers), default=0),
-            queue_ms=0.0,
-            prefill_ms=(first - self.began) * 1e3,
+            queue_ms=((self.sent or now) - self.began) * 1e3,
+            prefill_ms=(first - (self.sent or now)) * 1e3,
             decode_ms=(now - first) * 1e3,
         )
