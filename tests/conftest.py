@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from random_checkpoint import SHAPES, Layout, write
+
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # Triton's kernels run on the CPU; read when they are defined
 
 TINY = SHAPES["tiny"]
 MakeCheckpoint = Callable[..., Path]

@@ -100,6 +100,20 @@ def test_the_ways_to_an_engine_elsewhere():
     assert strays == []
 
 
+def test_only_a_gpu_needs_triton():
+    """It is imported with the room that needs it, which nothing else imports before there is a GPU."""
+    inside = {module for module in MODULES if module.startswith("starfill.engine.cuda")}
+    assert {module for module, name in CASES if name.split(".")[0] == "triton"} <= inside
+    strays = [
+        (module, ast.unparse(node))
+        for module, path in MODULES.items()
+        if module not in inside
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, (ast.Import, ast.ImportFrom)) and "starfill.engine.cuda" in ast.unparse(node)
+    ]
+    assert strays == []
+
+
 def test_libraries_have_owners():
     strays = [
         f"{module} imports {name}"

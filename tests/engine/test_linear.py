@@ -9,7 +9,7 @@ import torch
 
 from random_checkpoint import Layout
 from random_checkpoint import linear as random_linear
-from starfill.engine.linear import int4pack, native, reference
+from starfill.engine.linear import cuda, int4pack, native, reference
 from starfill.engine.linear.dense import unpack
 from starfill.engine.linear.reference import Packed
 from starfill.engine.linear.select import Packer, Shape, head_kernel, select
@@ -142,17 +142,35 @@ def test_dense_is_the_reference() -> None:
         (Shape("cpu", 3, 6144, 1), "native-int16"),
         (Shape("cpu", 4, 48, 3), "dense"),  # groups of 16: the operator has none
         (Shape("cpu", None, 2048, 1), "dense"),
-        (Shape("cuda", 4, 2048, 16), "dense"),
+        (Shape("cuda", 4, 2048, 16), "triton-fp16"),
+        (Shape("cuda", 8, 2048, 1, torch.bfloat16), "triton-bf16"),
+        (Shape("cuda", 3, 1920, 20), "triton-fp16"),  # groups of 96
+        (Shape("cuda", 4, 2048, 128), "dense"),  # and of 16
+        (Shape("cuda", None, 2048, 1), "dense"),
     ],
 )
 def test_the_choice_of_kernel(shape: Shape, kernel: str) -> None:
     assert select(shape).name == kernel
     assert head_kernel("cpu", 2048).name == "native-int16"
+    assert head_kernel("cuda", 2048, torch.bfloat16).name == "triton-bf16"
 
 
 def test_torch_computes_where_our_kernels_can_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("starfill.engine.linear.select.native_kernels", lambda: None)
     assert select(Shape("cpu", 4, 2048, 16)).name == head_kernel("cpu", 2048).name == "int4pack-bf16"
+
+
+def test_a_gpu_takes_weights_in_full_where_its_kernels_can_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("starfill.engine.cuda.product.attempt", lambda: 1 / 0)
+    cuda.obstacle.cache_clear()
+    try:
+        kernel = select(Shape("cuda", 4, 2048, 16))
+    finally:
+        cuda.obstacle.cache_clear()
+    assert kernel.name == "dense"
+    assert kernel.reason.endswith("don't run here (ZeroDivisionError: division by zero)")
+    monkeypatch.undo()
+    assert select(Shape("cuda", 4, 2048, 16)).name == "triton-fp16"
 
 
 @pytest.mark.parametrize("layout", [Layout(4, 32, True), Layout(8, 128), Layout(4, -1, True, "gptq", False)], ids=str)

@@ -13,16 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkpoints.shapes import SHAPES, Starcoder2
-from random_checkpoint import Layout, Shape, write
+from random_checkpoint import Layout, Shape, linear, write
 from starfill.checkpoint.config import read_config
 from starfill.checkpoint.weights import Weights
 from starfill.engine import inspect as inspecting
 from starfill.engine import memory, placement
 from starfill.engine.held import held
 from starfill.engine.inspect import inspect
+from starfill.engine.linear import cuda
+from starfill.engine.linear.reference import Packed
 from starfill.engine.loader import load_model, parse_architecture
 from starfill.engine.machine import Memory, available_in, container_limit, system_memory
-from starfill.engine.memory import Demand, advice, dense_bytes, int4_bytes, place
+from starfill.engine.memory import Demand, advice, cuda_bytes, dense_bytes, int4_bytes, place
 from starfill.engine.placement import devices_of
 from starfill.errors import CheckpointError
 
@@ -78,6 +80,43 @@ def test_place_never_overfills(layers: list[int], free: list[int], reserve: int)
 )
 def test_int4_bytes(bits: int, group: int, ordered: bool, bias: bool, expected: int) -> None:
     assert int4_bytes(256, 64, bits, group, ordered, bias) == expected
+
+
+PACKED = [
+    *(
+        Layout(4, 128),
+        Layout(4, 32, True, sym=False),
+        Layout(3, 64, True),
+        Layout(8, -1, True),
+        Layout(4, 96),
+        Layout(4, 192),
+    ),
+    Layout(8, 128, sym=False),
+]
+
+
+@pytest.mark.parametrize("layout", PACKED, ids=str)
+@pytest.mark.parametrize("bias", [True, False])
+def test_cuda_bytes_are_those_of_packed_layers(layout: Layout, bias: bool) -> None:
+    rows = 192 if layout.group_size in (-1, 32) else 384  # not all blocks are full
+    made = linear("x", rows, 96, layout, torch.Generator().manual_seed(1))
+    tensors = {name.removeprefix("x."): tensor for name, tensor in made.items()}
+    layer = Packed(**{**tensors, "bias": tensors["bias"] if bias else None}, bits=layout.bits, zero_offset=1)
+    groups = len(layer.scales)
+    kept, ordered = cuda.held_groups(rows, groups), layout.desc_act and groups > 1
+    expected = cuda_bytes(rows, 96, layout.bits, kept, not layout.sym, ordered, bias)
+    assert cuda.pack(layer, torch.device("cpu"), torch.float16).nbytes == expected
+
+
+def test_cuda_bytes_are_those_of_a_head() -> None:
+    head = cuda.pack_head(torch.randn(101, 256), torch.device("cpu"), torch.float16)
+    assert head.nbytes == cuda_bytes(256, 101, 8, 2, zeros=False, ordered=False, bias=False)
+
+
+def test_a_gpu_needs_no_room_for_scores() -> None:
+    on_device = replace(DEMAND, on_device=True)
+    assert on_device.needs(1, 8192).working - on_device.needs(1, 1024).working == 7168 * 1_000_000 * 6 // 10
+    assert replace(on_device, chunk=2048).needs(1, 1024).working > on_device.needs(1, 1024).working
 
 
 def test_output_features_are_rounded_up() -> None:
@@ -175,8 +214,9 @@ def test_layers_are_spread_over_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyP
     parts = held(config, parse_architecture(config), Weights.open(config), "cuda")
     assert parts.mapped == 0
     assert parts.before == 550 * 64 * 2, "the embedding table lies on the GPU"
-    # On a GPU weights are dequantized to fp16.
-    assert parts.layers[0] == 2 * (2 * 64 * 64 + 2 * 64 * 32 + 3 * 64 * 96) + 2 * 64 * 4
+    linears = 2 * [(64, 64)] + 2 * [(64, 32)] + 2 * [(64, 96)] + [(96, 64)]
+    packed = sum(cuda_bytes(*size, 4, size[0] // 32, zeros=False, ordered=False, bias=False) for size in linears)
+    assert parts.layers[0] == packed + 2 * 64 * 4
 
     def placed(*free: int) -> list[int | None]:
         monkeypatch.setattr(placement, "free_on_gpus", lambda: free)

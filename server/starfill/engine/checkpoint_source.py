@@ -14,8 +14,9 @@ from starfill.engine.linear.dense import DenseLinear, unpack
 from starfill.engine.linear.packed_cache import PackedCache
 from starfill.engine.linear.reference import Packed
 from starfill.engine.linear.repack import Repacking
-from starfill.engine.linear.select import Kernel, Linear, Shape, head_kernel, select
+from starfill.engine.linear.select import Kernel, Linear, PackedLinear, Shape, head_kernel, select
 from starfill.engine.models.decoder import Config
+from starfill.engine.models.source import half
 from starfill.errors import CheckpointError
 
 
@@ -42,13 +43,13 @@ class CheckpointSource:
         self.devices = devices
         self.device = devices[0]
         self._config, self._weights, self._report = config, weights, report
-        self._quantization = config.quantization
+        self._quantization, self._half = config.quantization, half(config.model)
         self.quantized = config.quantization is not None
         self._tally = Tally()
         linears = architecture.linears()
         self._total = len(linears) + 1
         self.kernel = self._select(next(iter(linears.values()))[0])
-        self._repacking = Repacking(cache if self.kernel.packer else None, weights.files, self.kernel.name)
+        self._repacking = Repacking(cache if self.kernel.restore else None, weights.files, self.kernel.name)
 
     @property
     def nbytes(self) -> int:
@@ -74,23 +75,29 @@ class CheckpointSource:
         q = self._quantization
         if q is None:
             return self._dense(self._weights.get(f"{name}.weight", (out_features, in_features)), added)
-        packer = self._select(in_features).packer
+        kernel = self._select(in_features)
+        packer = kernel.packer
         if packer is None:
             packed = self._packed(name, in_features, out_features, added, q)
             return self._counted(unpack(packed, self._dtype, self.device))
-        return self._counted(
-            self._repacking.linear(
-                name, out_features, lambda: packer.pack(self._packed(name, in_features, out_features, added, q)), packer
-            )
-        )
+
+        def make() -> PackedLinear:
+            return packer.pack(self._packed(name, in_features, out_features, added, q).to(self.device))
+
+        return self._counted(self._repacking.linear(name, out_features, make, kernel.restore))
 
     def head(self, name: str, tied: str | None, shape: tuple[int, ...]) -> Linear:
         self._step()
         weight = self._weights.get(name if name in self._weights or tied is None else tied, shape)
-        packer = head_kernel(self.device.type, shape[1]).packer if self.kernel.packer else None
+        kernel = head_kernel(self.device.type, shape[1], self._half)
+        packer = kernel.packer if self.kernel.packer else None
         if packer is None:
             return self._dense(weight, None)
-        return self._counted(self._repacking.linear(name, shape[0], lambda: packer.pack_head(weight), packer))
+
+        def make() -> PackedLinear:
+            return packer.pack_head(weight.to(self.device))
+
+        return self._counted(self._repacking.linear(name, shape[0], make, kernel.restore))
 
     def publish(self) -> None:
         """All parameters were read: let the repacked linears appear in the cache."""
@@ -103,8 +110,8 @@ class CheckpointSource:
     def _select(self, in_features: int) -> Kernel:
         q = self._quantization
         if q is None:
-            return select(Shape(self.device.type, None, in_features, 1))
-        return select(Shape(self.device.type, q.bits, in_features, q.groups(in_features)))
+            return select(Shape(self.device.type, None, in_features, 1, self._half))
+        return select(Shape(self.device.type, q.bits, in_features, q.groups(in_features), self._half))
 
     def _packed(
         self, name: str, in_features: int, out_features: int, bias: torch.Tensor | None, q: Quantization
@@ -148,7 +155,7 @@ class CheckpointSource:
 
     @property
     def _dtype(self) -> torch.dtype:
-        return torch.float32 if self.device.type == "cpu" else torch.float16
+        return torch.float32 if self.device.type == "cpu" else self._half
 
     def _dense(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Linear:
         where, dtype = self.device, self._dtype

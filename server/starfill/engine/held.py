@@ -16,13 +16,14 @@ import torch
 from starfill.checkpoint.config import CheckpointConfig
 from starfill.checkpoint.safetensors_file import Tensor
 from starfill.checkpoint.weights import Weights
-from starfill.engine.generate import CHUNK
-from starfill.engine.linear import native
+from starfill.engine.linear import cuda, native
 from starfill.engine.linear.int4pack import kernel_group
 from starfill.engine.linear.rounding import BITS, head_groups
 from starfill.engine.linear.select import Shape, head_kernel, select
-from starfill.engine.memory import Demand, dense_bytes, int4_bytes, native_bytes
+from starfill.engine.memory import Demand, cuda_bytes, dense_bytes, int4_bytes, native_bytes
 from starfill.engine.models.decoder import Config
+from starfill.engine.models.source import half
+from starfill.engine.pace import largest_chunk
 
 LAYER = re.compile(r"\.(\d+)\.")  # the first number in a tensor's name
 HEAD = "lm_head.weight"
@@ -83,7 +84,8 @@ def demand(config: CheckpointConfig, architecture: Config, weights: int, device:
         layers=architecture.n_layer,
         heads=architecture.n_head,
         widest=max(max(size) for size in sizes),
-        chunk=CHUNK,
+        chunk=largest_chunk(device),
+        on_device=device.type != "cpu",
     )
 
 
@@ -92,7 +94,10 @@ def _linear(config: CheckpointConfig, in_features: int, out_features: int, bias:
     groups = q.groups(in_features) if q else 1
     if q is not None:
         ordered = q.desc_act and groups > 1
-        packer = select(Shape(device, q.bits, in_features, groups)).packer
+        packer = select(Shape(device, q.bits, in_features, groups, half(config.model))).packer
+        if isinstance(packer, cuda.CudaPacker):
+            kept = cuda.held_groups(in_features, groups)
+            return cuda_bytes(in_features, out_features, q.bits, kept, not q.sym, ordered, bias)
         if packer is native:
             return native_bytes(in_features, out_features, q.bits, groups, not q.sym, ordered, bias)
         if packer is not None:
@@ -106,8 +111,10 @@ def _head(config: CheckpointConfig, tensor: Tensor, first_in: int, device: str) 
     vocabulary, hidden = tensor.shape
     q = config.quantization
     packs = q is not None and select(Shape(device, q.bits, first_in, q.groups(first_in))).packer is not None
-    packer = head_kernel(device, hidden).packer if packs else None
+    packer = head_kernel(device, hidden, half(config.model)).packer if packs else None
     groups = head_groups(hidden)
+    if isinstance(packer, cuda.CudaPacker):
+        return cuda_bytes(hidden, vocabulary, BITS, groups, zeros=False, ordered=False, bias=False)
     if packer is native:
         return native_bytes(hidden, vocabulary, BITS, groups, zeros=False, ordered=False, bias=False)
     if packer is not None:

@@ -15,6 +15,7 @@ from starfill.engine.loader import choose_device, parse_architecture
 from starfill.engine.machine import system_memory
 from starfill.engine.memory import Demand, advice
 from starfill.engine.models.decoder import Config
+from starfill.engine.models.source import half
 from starfill.engine.placement import free_on_gpus
 
 USUAL_CONTEXT = 2048  # tokens, what prompts are limited to where contextTokens doesn't say
@@ -48,7 +49,7 @@ def inspect(folder: Path, documents: int = 1, context: int | None = None, device
 def _what_it_is(config: CheckpointConfig, architecture: Config, weights: Weights, device: torch.device) -> list[Fact]:
     q = config.quantization
     rows = next(iter(architecture.linears().values()))[0]
-    kernel = select(Shape(device.type, q.bits if q else None, rows, q.groups(rows) if q else 1))
+    kernel = select(Shape(device.type, q.bits if q else None, rows, q.groups(rows) if q else 1, half(config.model)))
     dtypes = sorted({tensor.dtype for tensor in weights.tensors.values()})
     return [
         Fact("path", "path", str(config.folder), str(config.folder)),

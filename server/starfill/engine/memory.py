@@ -1,7 +1,7 @@
 """What a checkpoint needs in memory, whether that fits and what to change if not: arithmetic in bytes, without torch.
 
-It follows what the engine really holds, which is not what the file holds: 3-bit codes are kept as 4-bit codes, 8-bit
-codes as two of 4 bits, unquantized weights on the CPU in float32, embedding tables mapped from the file.
+It follows what the engine really holds, which is not what the file holds: on the CPU 3-bit codes are kept as 4-bit
+codes, 8-bit codes as two of 4 bits, unquantized weights in float32, embedding tables mapped from the file.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 ROWS = 16  # the int4 operator's output features come in multiples of this
-TILE = 32  # our kernels' too
+TILE = 32  # our kernels' too, on the CPU and on a GPU
+BLOCK = 128  # and on a GPU the input features in multiples of this
 LAYOUT = 28  # the shape of such a layer, beside its numbers
 PROCESS = 300 * 2**20  # Python, torch and the tokenizer
 REPACKED = 256  # output features that are converted at a time, see the packing in linear/
+CONVERTED = 1 << 22  # codes that are converted at a time on a GPU, see linear/cuda.py
+SCRATCH = 64 << 20  # bytes of weights in full on a GPU, see cuda/full.py
 SHORTEST = 256  # tokens of context below which completing makes little sense
 
 
@@ -37,6 +40,15 @@ def native_bytes(
     return codes + scales + LAYOUT + (4 * in_features if ordered else 0) + (4 * out_features if bias else 0)
 
 
+def cuda_bytes(
+    in_features: int, out_features: int, bits: int, groups: int, zeros: bool, ordered: bool, bias: bool
+) -> int:
+    """A linear layer as `linear/cuda.py` holds it. groups: that are held, see `held_groups` there."""
+    columns, blocks = -(-out_features // TILE) * TILE, -(-in_features // BLOCK)
+    codes, scales = columns * blocks * BLOCK * bits // 8, groups * columns * (3 if zeros else 2)
+    return codes + scales + (4 * in_features if ordered else 0) + (4 * out_features if bias else 0)
+
+
 def dense_bytes(in_features: int, out_features: int, itemsize: int, bias: bool) -> int:
     """A linear layer as `linear/dense.py` holds it; itemsize: 4 on the CPU, 2 on a GPU."""
     return (in_features + (1 if bias else 0)) * out_features * itemsize
@@ -51,6 +63,15 @@ def working_bytes(heads: int, widest: int, context: int, chunk: int) -> int:
     """
     attention, mlp = 4 * heads * chunk * context * 4, 4 * chunk * widest * 4
     return PROCESS + max(attention + mlp, 6 * REPACKED * widest * 4)
+
+
+def device_working_bytes(widest: int, chunk: int) -> int:
+    """The same in a GPU's memory, where attention keeps no scores and the process has none of its own.
+
+    Weights in full, and an MLP's four tensors of its width beside the residual stream, in 16 or 32 bits; packing a
+    layer takes six 32-bit copies of a slice of it.
+    """
+    return SCRATCH + max(5 * chunk * widest * 4, 6 * CONVERTED * 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +97,17 @@ class Demand:
     heads: int
     widest: int
     chunk: int
+    on_device: bool = False
 
     def needs(self, documents: int, context: int) -> Needs:
         state = self.kv_per_token * context
         # A state's storage grows by half as much again, and a layer's old one lives until it is copied.
         growing = state // 2 + state // self.layers
-        working = working_bytes(self.heads, self.widest, context, self.chunk) + growing
-        return Needs(self.weights, documents * state, working)
+        if self.on_device:
+            working = device_working_bytes(self.widest, self.chunk)
+        else:
+            working = working_bytes(self.heads, self.widest, context, self.chunk)
+        return Needs(self.weights, documents * state, working + growing)
 
 
 def advice(demand: Demand, documents: int, context: int, available: int) -> list[str]:

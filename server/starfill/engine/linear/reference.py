@@ -15,7 +15,7 @@ W is the transpose of the weight of a torch.nn.Linear.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -39,6 +39,12 @@ class Packed:
     @property
     def out_features(self) -> int:
         return self.qweight.shape[1]
+
+    def to(self, device: torch.device) -> Packed:
+        """The same on another device."""
+        names = ("qweight", "qzeros", "scales", "g_idx")
+        bias = None if self.bias is None else self.bias.to(device)
+        return replace(self, bias=bias, **{name: getattr(self, name).to(device) for name in names})
 
     def columns(self, start: int, stop: int) -> Packed:
         """The layer's output features start..stop, both multiples of 32: views, for work in bounded memory."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from starfill.engine.linear import heap, packed_cache
 from starfill.engine.linear.packed_cache import PackedCache
-from starfill.engine.linear.select import PackedLinear, Packer
+from starfill.engine.linear.select import PackedLinear, Restore
 
 
 class Repacking:
@@ -26,11 +26,16 @@ class Repacking:
     def doing(self) -> str:
         return "mapping" if self._reading is not None else "repacking"
 
-    def linear(self, name: str, out_features: int, make: Callable[[], PackedLinear], packer: Packer) -> PackedLinear:
+    def linear(
+        self, name: str, out_features: int, make: Callable[[], PackedLinear], restore: Restore | None
+    ) -> PackedLinear:
+        """restore: from the cache, None where nothing is kept there."""
+        if restore is None:
+            return make()
         if self._reading is not None:
             tensors = packed_cache.load(self._reading, name)
             if tensors is not None:
-                return packer.restore(tensors, out_features)
+                return restore(tensors, out_features)
         linear = make()
         heap.release()
         if self._writing is None:
@@ -41,7 +46,7 @@ class Repacking:
             self.discard()
             return linear
         tensors = packed_cache.load(self._writing, name)
-        return linear if tensors is None else packer.restore(tensors, out_features)
+        return linear if tensors is None else restore(tensors, out_features)
 
     def publish(self) -> None:
         """All linears were made: let them appear in the cache."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 
-from starfill.engine.linear import int4pack, native
+from starfill.engine.linear import cuda, int4pack, native
 from starfill.engine.linear.reference import Packed
 from starfill.engine.linear.rounding import BITS, head_groups
 from starfill.engine.native import native as native_kernels
@@ -26,36 +26,52 @@ class PackedLinear(Linear, Protocol):
 
 
 class Packer(Protocol):
-    """A module that keeps weights packed in a form of its own."""
+    """What keeps weights packed in a form of its own, on the device on which they are given to it."""
 
     def pack(self, layer: Packed) -> PackedLinear: ...
 
     def pack_head(self, weight: torch.Tensor) -> PackedLinear: ...
 
-    def restore(self, tensors: dict[str, torch.Tensor], out_features: int) -> PackedLinear: ...
+
+Restore = Callable[[dict[str, torch.Tensor], int], PackedLinear]  # tensors of a packed layer, its output features
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What decides on a kernel. bits None: unquantized."""
+    """What decides on a kernel. bits None: unquantized. half: what a GPU computes with."""
 
     device: str
     bits: int | None
     in_features: int
     groups: int
+    half: torch.dtype = torch.float16
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
+    """restore: makes a layer of what the cache on disk keeps of it; None where packing is too quick for that."""
+
     name: str
     supports: Callable[[Shape], bool]
     reason: str
     packer: Packer | None = None  # None: weights in full
+    restore: Restore | None = None
 
 
 def _on_cpu(shape: Shape) -> bool:
     return shape.device == "cpu" and shape.bits in (3, 4, 8)
 
+
+def _on_gpu(shape: Shape) -> bool:
+    takes = shape.bits in (3, 4, 8) and cuda.grain_of(shape.in_features, shape.groups) >= cuda.LEAST_GROUP
+    return shape.device == "cuda" and takes
+
+
+NO_TRITON = Kernel(
+    "dense",
+    lambda s: _on_gpu(s) and cuda.obstacle() is not None,
+    "weights in full, since our GPU kernels don't run here",
+)
 
 KERNELS = (
     Kernel(
@@ -63,12 +79,27 @@ KERNELS = (
         lambda s: _on_cpu(s) and native_kernels() is not None and native.block_of(s.in_features, s.groups) is not None,
         "our own, int16 activations",
         native,
+        native.restore,
     ),
     Kernel(
         "int4pack-bf16",
         lambda s: _on_cpu(s) and int4pack.kernel_group(s.in_features, s.groups) is not None,
         "torch's int4 product, bf16 activations",
         int4pack,
+        int4pack.restore,
+    ),
+    NO_TRITON,
+    Kernel(
+        "triton-fp16",
+        lambda s: _on_gpu(s) and s.half == torch.float16,
+        "our own, packed weights times fp16 activations on tensor cores",
+        cuda.HALF,
+    ),
+    Kernel(
+        "triton-bf16",
+        lambda s: _on_gpu(s) and s.half == torch.bfloat16,
+        "our own, packed weights times bf16 activations on tensor cores",
+        cuda.BFLOAT,
     ),
     Kernel(
         "dense",
@@ -79,9 +110,10 @@ KERNELS = (
 
 
 def select(shape: Shape) -> Kernel:
-    return next(kernel for kernel in KERNELS if kernel.supports(shape))
+    found = next(kernel for kernel in KERNELS if kernel.supports(shape))
+    return replace(found, reason=f"{found.reason} ({cuda.obstacle()})") if found is NO_TRITON else found
 
 
-def head_kernel(device: str, in_features: int) -> Kernel:
+def head_kernel(device: str, in_features: int, half: torch.dtype = torch.float16) -> Kernel:
     """What runs an output head rounded to 8 bits, beside packed linears."""
-    return select(Shape(device, BITS, in_features, head_groups(in_features)))
+    return select(Shape(device, BITS, in_features, head_groups(in_features), half))

@@ -1,0 +1,235 @@
+"""GPTQ linears on an NVIDIA GPU: weights stay packed, and are read once for up to 16 rows of input.
+
+The kernels are in engine/cuda: product.py, and full.py for more rows. What they read has as many bits as the
+checkpoint's own words, but stands in another order, made for tensor cores, which want pairs of neighbouring input
+features in the halves of a word. Input features come in blocks of 128, the last one filled up; a column has 4 * bits
+neighbouring words for each block:
+
+    bits 4   input feature 32 * p + 2 * i + h at place p (bits 4 * p ..) of half h of word i
+    bits 8   the same in each half of the block, which has 16 words and two places
+    bits 3   its two low bits at 2 * p + 8 * (i // 8) of half h of word i % 8, its high bit at p + 4 * (i // 4) of half
+             h of word 8 + i % 4
+
+Under desc_act the input features are sorted by group when packing; the kernels look the activations up in that order.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import cache
+
+import torch
+from torch.nn.functional import pad
+
+from starfill.engine.linear.reference import Packed, codes
+from starfill.engine.linear.rounding import BITS, head_groups, round_columns
+from starfill.engine.memory import CONVERTED
+
+ROWS = 16  # of input that the packed product takes
+BLOCK = 128  # input features that stand together
+WIDTH = 32  # output features are filled up to a multiple of this
+LEAST_GROUP = 32  # input features
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CudaLinear:
+    """y = x W + b. Up to 16 rows at a time are independent of each other, bitwise.
+
+    words int32 [blocks, columns, 4 * bits], columns being out_features filled up; scales [groups, columns] in the
+    dtype that they were stored in; zeros uint8 [groups, columns], None where all are the middle of the codes; order
+    int32 [in_features], the input feature that stands at each place, None when in their own order; bias float32
+    [out_features]. dtype: of input and output, fp16 or bf16.
+    """
+
+    words: torch.Tensor
+    scales: torch.Tensor
+    zeros: torch.Tensor | None
+    order: torch.Tensor | None
+    bias: torch.Tensor | None
+    bits: int
+    in_features: int
+    out_features: int
+    dtype: torch.dtype
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """x [T, K] of any float dtype -> [T, N] in `dtype`."""
+        from starfill.engine.cuda import full, product
+
+        x = x.to(self.dtype).contiguous()
+        with torch.cuda.device(x.device) if x.is_cuda else nullcontext():
+            return product.few_rows(self, x) if len(x) <= ROWS else full.many_rows(self, x)
+
+    def parts(self, x: torch.Tensor) -> torch.Tensor:
+        """x [R, K] in `dtype`, contiguous, R <= 16 -> float32 [splits, R, N]: to be added up in order, with the bias.
+
+        How many there are depends on the layer and the chip alone.
+        """
+        from starfill.engine.cuda import product
+
+        return product.parts(self, x)
+
+    @property
+    def nbytes(self) -> int:
+        return sum(tensor.nbytes for tensor in self.tensors().values())
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        found = {"words": self.words, "scales": self.scales}
+        found |= {"zeros": self.zeros} if self.zeros is not None else {}
+        found |= {"order": self.order} if self.order is not None else {}
+        return found | ({"bias": self.bias} if self.bias is not None else {})
+
+    @property
+    def grain(self) -> int:
+        """How many input features of a block share a scale: 128, 64 or 32."""
+        return grain_of(self.in_features, len(self.scales))
+
+    @property
+    def span(self) -> int:
+        """How many blocks share a scale, 0 for all of them."""
+        groups = len(self.scales)
+        return 0 if groups == 1 else max(1, self.in_features // groups // BLOCK)
+
+
+def grain_of(in_features: int, groups: int) -> int:
+    """The most input features of a block that share a scale, where `groups` of equal size have one each."""
+    return BLOCK if groups == 1 else math.gcd(BLOCK, in_features // groups)
+
+
+def held_groups(in_features: int, groups: int) -> int:
+    """How many groups are held: those of 96, say, as three of 32 each."""
+    size, grain = in_features // groups, grain_of(in_features, groups)
+    return groups if groups == 1 or size % BLOCK == 0 else groups * size // grain
+
+
+def blank(
+    in_features: int,
+    out_features: int,
+    bits: int,
+    groups: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    scales: torch.dtype = torch.float16,
+) -> CudaLinear:
+    """A layer whose words and scales are still to be filled in, without zeros, order and bias."""
+    columns = -(-out_features // WIDTH) * WIDTH
+    blocks = -(-in_features // BLOCK)
+    return CudaLinear(
+        words=torch.zeros(blocks, columns, 4 * bits, dtype=torch.int32, device=device),
+        scales=torch.zeros(held_groups(in_features, groups), columns, dtype=scales, device=device),
+        zeros=None,
+        order=None,
+        bias=None,
+        bits=bits,
+        in_features=in_features,
+        out_features=out_features,
+        dtype=dtype,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CudaPacker:
+    """Packs what is on a device there. dtype: of the layers' input and output."""
+
+    dtype: torch.dtype
+
+    def pack(self, layer: Packed) -> CudaLinear:
+        return pack(layer, layer.qweight.device, self.dtype)
+
+    def pack_head(self, weight: torch.Tensor) -> CudaLinear:
+        return pack_head(weight, weight.device, self.dtype)
+
+
+HALF, BFLOAT = CudaPacker(torch.float16), CudaPacker(torch.bfloat16)
+
+
+@cache
+def obstacle() -> str | None:
+    """What keeps our kernels from running on this machine's GPU: they are tried once. None where nothing does."""
+    try:
+        from starfill.engine.cuda import product
+
+        product.attempt()
+    except Exception as error:  # no Triton, no C compiler for what it needs at runtime, a chip that it doesn't know
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+    return None
+
+
+def pack(layer: Packed, device: torch.device, dtype: torch.dtype) -> CudaLinear:
+    """Convert a checkpoint's layer, on the device. `grain_of` its groups must be 32 at least (`select` sees to it)."""
+    groups = len(layer.scales)
+    made = blank(layer.in_features, layer.out_features, layer.bits, groups, device, dtype, layer.scales.dtype)
+    order = None
+    if groups > 1 and not bool((layer.g_idx[1:] >= layer.g_idx[:-1]).all()):
+        order = torch.argsort(layer.g_idx, stable=True).to(device)
+    repeat = len(made.scales) // groups
+    zeros = torch.empty_like(made.scales, dtype=torch.uint8)
+
+    def fill(start: int, stop: int) -> torch.Tensor:
+        part = layer.columns(start, stop).to(device)
+        q, zero, _ = codes(part)
+        made.scales[:, start:stop] = part.scales.repeat_interleave(repeat, 0)
+        zeros[:, start:stop] = zero.repeat_interleave(repeat, 0)
+        return q if order is None else q[order]
+
+    _by_columns(made, fill)
+    middle = bool((zeros == 1 << (layer.bits - 1)).all())
+    return replace(
+        made,
+        zeros=None if middle else zeros,
+        order=None if order is None else order.to(torch.int32),
+        bias=None if layer.bias is None else layer.bias.to(device, torch.float32),
+    )
+
+
+def pack_head(weight: torch.Tensor, device: torch.device, dtype: torch.dtype) -> CudaLinear:
+    """An unquantized output head [N, K], rounded to 8 bits."""
+    out_features, in_features = weight.shape
+    groups = head_groups(in_features)
+    # `round_columns` makes scales that bf16 holds, of any size.
+    made = blank(in_features, out_features, BITS, groups, device, dtype, torch.bfloat16)
+
+    def fill(start: int, stop: int) -> torch.Tensor:
+        q, scale = round_columns(weight[start:stop].to(device), in_features // groups)
+        made.scales[:, start:stop] = scale
+        return q.t()
+
+    _by_columns(made, fill)
+    return made
+
+
+def _by_columns(made: CudaLinear, codes_of: Callable[[int, int], torch.Tensor]) -> None:
+    """Fill in the words, slice by slice. codes_of: q int32 [K, n] of the output features start..stop."""
+    step = max(WIDTH, CONVERTED // made.in_features // WIDTH * WIDTH)
+    for start in range(0, made.out_features, step):
+        stop = min(start + step, made.out_features)
+        made.words[:, start:stop] = _words(codes_of(start, stop), made.bits)
+
+
+def _words(q: torch.Tensor, bits: int) -> torch.Tensor:
+    """q int32 [K, n] -> int32 [blocks, n, 4 * bits], see the top of this file."""
+    columns = q.shape[1]
+    q = pad(q, (0, 0, 0, -len(q) % BLOCK)).view(-1, BLOCK, columns)
+    if bits == 3:
+        low = _put(_halves(q & 3, 4), 2).view(-1, 2, 8, columns)
+        high = _put(_halves(q >> 2, 4), 1).view(-1, 4, 4, columns)
+        words = torch.cat([_put(low, 8), _put(high, 4)], dim=1)
+    else:
+        words = _put(_halves(q.view(-1, 512 // bits, columns), 16 // bits), bits).view(len(q), -1, columns)
+    return words.transpose(1, 2)
+
+
+def _halves(q: torch.Tensor, places: int) -> torch.Tensor:
+    """q [B, 32 * places, n], pairs of neighbours to the halves of words: [B, places, 16, n]."""
+    pairs = q.view(len(q), places, 16, 2, -1)
+    return pairs[:, :, :, 0] | (pairs[:, :, :, 1] << 16)
+
+
+def _put(q: torch.Tensor, bits: int) -> torch.Tensor:
+    """q int32 [B, places, rows, n] -> [B, rows, n], place p at bit `bits` * p."""
+    words = torch.zeros_like(q[:, 0])
+    for place in range(q.shape[1]):
+        words |= q[:, place] << (bits * place)
+    return words
