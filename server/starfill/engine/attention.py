@@ -3,7 +3,8 @@
 Keys are taken in blocks of 128 at fixed positions, and each block is one matrix product; the blocks' results are added
 up in order. So position 700 gets the same bits whether it was prefilled with 500 others or decoded alone, which
 `scaled_dot_product_attention` doesn't give (its blocking follows the shapes). Here it costs no time: see
-benchmarks/LOG.md. Our own kernel does the same in one pass; `attention` is for where that can't run.
+benchmarks/LOG.md. Our own kernel does the same in one pass; `attention` is for where that can't run. On a GPU this
+holds for passes of few rows (engine/cuda); for long ones `fused_attention` is faster than exact.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
+from torch.nn.functional import scaled_dot_product_attention
 
 from starfill.engine.kv_cache import BLOCK
 from starfill.engine.native import native
@@ -19,8 +21,11 @@ from starfill.engine.native import native
 NATIVE_LANES, NATIVE_DIM = 16, 1024  # head_dim must be a multiple of the one and at most the other
 
 
-def state_dtype(quantized: bool, head_dim: int, device: torch.device) -> torch.dtype:
-    """What keys and values are kept in: 16 bits beside quantized weights, where our kernel computes attention."""
+def state_dtype(quantized: bool, head_dim: int, device: torch.device, half: torch.dtype) -> torch.dtype:
+    """What keys and values are kept in: 16 bits on a GPU, the kind `half` that it computes with; and on the CPU beside
+    quantized weights, where our kernel computes attention."""
+    if device.type == "cuda":
+        return half
     ours = device.type == "cpu" and head_dim % NATIVE_LANES == 0 and head_dim <= NATIVE_DIM and native() is not None
     return torch.float16 if quantized and ours else torch.float32
 
@@ -51,6 +56,8 @@ class Sight:
             kernels = native()
             if kernels is not None:
                 return kernels.attention(q, k, v, self.start, scale, self.window)
+        if q.device.type == "cuda":
+            return fused_attention(q, k, v, self.start, scale, self.window)
         return attention(q, k, v, self.mask, scale)
 
 
@@ -84,6 +91,30 @@ def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Ten
     weights = weights.view(kv_heads, rows, blocks, BLOCK).transpose(1, 2)
     summed = _product(weights, v.view(kv_heads, blocks, BLOCK, dim), least=2).sum(1)
     return summed.view(kv_heads, tokens, group, dim).transpose(0, 1).reshape(tokens, heads * dim)
+
+
+def fused_attention(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, start: int, scale: float, window: int | None
+) -> torch.Tensor:
+    """The same for rows at positions start.. as torch's own kernels have it for a GPU, which keep no scores.
+
+    q [T, heads, D] of any dtype, k and v [kv_heads, keys, D] -> [T, heads * D] in theirs. How it rounds depends on the
+    number of rows.
+    """
+    from torch.nn.attention.bias import causal_lower_right  # imports torch's compiler, which takes a second
+
+    tokens, heads, dim = q.shape
+    end, group = start + tokens, heads // len(k)
+    first = max(0, start - window + 1) if window is not None else 0
+    q, k, v = q.to(k.dtype).transpose(0, 1)[None], k[None, :, first:end], v[None, :, first:end]
+    if window is None or end <= window:
+        mask: torch.Tensor = causal_lower_right(tokens, end)
+        mixed = scaled_dot_product_attention(q, k, v, mask, scale=scale, enable_gqa=group > 1)
+    else:  # torch has no kernel for groups that takes a mask and keeps no scores
+        mask = ~causal_mask(start, tokens, q.device, window)[:, 0, first:end]
+        k, v = (each.repeat_interleave(group, 1) for each in (k, v))
+        mixed = scaled_dot_product_attention(q, k, v, mask, scale=scale)
+    return mixed[0].transpose(0, 1).reshape(tokens, heads * dim)
 
 
 def _product(a: torch.Tensor, b: torch.Tensor, least: int) -> torch.Tensor:

@@ -1,4 +1,5 @@
-"""From a checkpoint on disk to a model that runs: parameters are mapped, linears repacked once and then mapped too."""
+"""From a checkpoint on disk to a model that runs: parameters are mapped, linears repacked once and then mapped too;
+on a GPU its steps are captured before the first one is asked for."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from starfill.engine.checkpoint_source import CheckpointSource
 from starfill.engine.job import ModelInfo
 from starfill.engine.linear.packed_cache import PackedCache
 from starfill.engine.models import gpt_bigcode, llama, starcoder2
-from starfill.engine.models.decoder import Config, LanguageModel
+from starfill.engine.models.decoder import Config, Decoder, LanguageModel
 from starfill.errors import CheckpointError, SettingsError
 
 Report = Callable[[float, str], None]  # fraction done 0..1, what is being done
@@ -84,6 +85,8 @@ def load_model(
         try:
             model: LanguageModel = module.Model(architecture, source)
             source.publish()
+            if isinstance(model, Decoder):
+                model.prepare(report)
         finally:
             source.discard()
     report(1.0, "ready")

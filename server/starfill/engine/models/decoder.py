@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
 from starfill.engine.attention import Sight
 from starfill.engine.kv_cache import KVCache, KVShape
+from starfill.engine.linear.cuda import ROWS, CudaLinear
 from starfill.engine.linear.select import Linear
 from starfill.engine.models.fused import Fused, Parts
 from starfill.engine.models.norm import Norm
 from starfill.engine.models.source import Source
 from starfill.engine.native import native
 from starfill.engine.native.team import Team
+
+if TYPE_CHECKING:
+    from starfill.engine.cuda.graphs import Graphs
+    from starfill.engine.cuda.steps import Steps, Table
 
 Rotation = tuple[torch.Tensor, torch.Tensor]  # cosines and signed sines, see rotary.py
 
@@ -48,7 +53,10 @@ class Rows:
     rotation: Rotation | None = None
 
     def attend(self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
-        """q [R, heads, D], k and v [kv_heads, R, D], all float32 -> [R, heads * D]; k and v are kept."""
+        """q [R, heads, D], k and v [kv_heads, R, D], all float32 -> [R, heads * D]; k and v are kept.
+
+        On a GPU it comes in the dtype of what is kept.
+        """
         if len(self.views) == 1:
             return self.views[0].attend(layer, q, k, v, scale)
         rows = range(len(self.views))
@@ -125,6 +133,7 @@ class Decoder(ABC):
         self.kv_shape = replace(config.kv_shape(source.quantized, source.device), devices=source.devices)
         self.stages = stages(blocks, source.devices)
         self.window = window
+        self.vocab_size, self.context_length = config.vocab_size, config.context_length
         self.norm, self.lm_head = ending
         self._team = Team(torch.get_num_threads())
 
@@ -137,7 +146,10 @@ class Decoder(ABC):
         return None
 
     def __call__(self, ids: torch.Tensor, cache: KVCache, last: int) -> torch.Tensor:
-        """Compute ids int64 [T] behind the cache and keep their KV; logits float32 [last, vocab] of the last ones."""
+        """Compute ids int64 [T] behind the cache and keep their KV; logits float32 [last, vocab] of the last ones.
+
+        ids may be on the CPU whatever the model is on: then nothing waits for its device.
+        """
         with self._timed(len(ids)):
             logits = self._run(ids, (cache,), last)
         cache.advance(len(ids))
@@ -146,8 +158,7 @@ class Decoder(ABC):
     def step(self, ids: torch.Tensor, caches: Sequence[KVCache]) -> torch.Tensor:
         """One token for each of N sequences in one pass: ids int64 [N] -> logits float32 [N, vocab].
 
-        On the CPU with quantized linears, row n has the same bits as `self(ids[n:n+1], caches[n], 1)`. All caches
-        advance or none.
+        With quantized linears, row n has the same bits as `self(ids[n:n+1], caches[n], 1)`. All caches advance or none.
         """
         with self._timed(len(ids)):
             logits = self._run(ids, caches, last=len(ids))
@@ -159,7 +170,7 @@ class Decoder(ABC):
     def _timed(self, rows: int) -> Iterator[None]:
         """A pass on as many threads as the machine has to spare."""
         kernels = native()
-        if kernels is None:
+        if kernels is None or self.kv_shape.device.type != "cpu":
             yield
             return
         kernels.threads = self._team.threads
@@ -177,16 +188,43 @@ class Decoder(ABC):
         parts = [block.parts() for block in self.stages[0][1]]
         return Fused.of(parts, self.norm, self.lm_head, self.kv_shape, self.window)
 
+    @cached_property
+    def _steps(self) -> tuple[Steps, Graphs] | None:
+        """What computes passes of few rows, beside linears that a GPU's kernels take."""
+        if len(self.stages) > 1 or not isinstance(self.lm_head, CudaLinear):
+            return None
+        from starfill.engine.cuda.graphs import CudaCapture, Graphs
+        from starfill.engine.cuda.steps import Steps
+
+        kv, parts = self.kv_shape, [block.parts() for block in self.stages[0][1]]
+        steps = Steps.of(parts, self.norm, self.lm_head, kv, self.window, self.context_length)
+        if steps is None:
+            return None
+        capture = CudaCapture(kv.device) if kv.device.type == "cuda" else None
+        return steps, Graphs(kv, self.vocab_size, self.context_length, capture)
+
+    def _step(self, table: Table, logits: torch.Tensor) -> None:
+        assert self._steps is not None
+        x, rotation = self.embed(table.ids, table.positions), self.rotation(table.positions)
+        self._steps[0](x, rotation, table, logits)
+
+    def prepare(self, report: Callable[[float, str], None]) -> None:
+        """On a GPU: compile and capture what passes of few rows need, or the first ones would wait for it."""
+        if self._steps is not None:
+            self._steps[1].prepare(self._step, report)
+
     def _run(self, ids: torch.Tensor, caches: Sequence[KVCache], last: int) -> torch.Tensor:
         """Logits [last, vocab] of the last rows; the caches hold the rows' KV, but don't count them yet."""
-        tokens, device = len(ids) // len(caches), ids.device
+        tokens, device = len(ids) // len(caches), self.kv_shape.device
         for cache in caches:
             cache.reserve(tokens)
+        if self._steps is not None and len(ids) <= ROWS:
+            return self._steps[1](self._step, ids, caches, last)
         if len(caches) == 1:
             positions = torch.arange(caches[0].length, caches[0].length + tokens, device=device)
         else:
             positions = torch.tensor([cache.length for cache in caches], device=device)
-        x, rotation = self.embed(ids, positions), self.rotation(positions)
+        x, rotation = self.embed(ids.to(device), positions), self.rotation(positions)
         if self._fused is not None:
             return self._fused(x, rotation, caches, last)
         views = tuple(View(cache, Sight(cache.length, tokens, self.window, device)) for cache in caches)

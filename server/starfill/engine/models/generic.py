@@ -181,6 +181,7 @@ class Model:
         tokens = len(ids)
         cache.reserve(tokens)
         few = {"logits_to_keep": max(last, 1)} if self._keeps_few else {}
+        ids = ids.to(cache.shape.device)
         answer = self._model(input_ids=ids[None], past_key_values=Bridge(cache, tokens), use_cache=True, **few)
         logits: torch.Tensor = answer.logits[0].float()
         cache.advance(tokens)

@@ -14,7 +14,7 @@ from starfill.engine.models.activation import ACTIVATIONS, check_activation
 from starfill.engine.models.decoder import Decoder, Rows
 from starfill.engine.models.fused import Parts
 from starfill.engine.models.norm import LayerNorm
-from starfill.engine.models.source import Source, field
+from starfill.engine.models.source import Source, field, half
 from starfill.errors import CheckpointError
 
 
@@ -30,6 +30,7 @@ class Config:
     vocab_size: int
     layer_norm_epsilon: float
     activation: str
+    half: torch.dtype
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any], source: str) -> Config:
@@ -44,6 +45,7 @@ class Config:
             vocab_size=field(raw, "vocab_size", int, source),
             layer_norm_epsilon=field(raw, "layer_norm_epsilon", float, source, default=1e-5),
             activation=field(raw, "activation_function", str, source, default="gelu_pytorch_tanh"),
+            half=half(raw),
         )
         if not raw.get("multi_query", True):
             raise CheckpointError(
@@ -63,7 +65,7 @@ class Config:
         return self.n_positions
 
     def kv_shape(self, quantized: bool, device: torch.device) -> KVShape:
-        dtype = state_dtype(quantized, self.head_dim, device)
+        dtype = state_dtype(quantized, self.head_dim, device, self.half)
         return KVShape(self.n_layer, 1, self.head_dim, dtype, device)
 
     def linears(self) -> dict[str, tuple[int, int]]:

@@ -17,7 +17,7 @@ from starfill.engine.models.fused import Parts
 from starfill.engine.models.grouped_query import GroupedQueryAttention, Heads
 from starfill.engine.models.norm import RMSNorm
 from starfill.engine.models.rotary import Rope, Rotary
-from starfill.engine.models.source import Source, field
+from starfill.engine.models.source import Source, field, half
 from starfill.errors import CheckpointError
 
 
@@ -41,6 +41,7 @@ class Config:
     o_bias: bool
     mlp_bias: bool
     tied: bool
+    half: torch.dtype
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any], source: str) -> Config:
@@ -74,6 +75,7 @@ class Config:
             o_bias=attention_bias,
             mlp_bias=bool(raw.get("mlp_bias", False)),
             tied=bool(raw.get("tie_word_embeddings", False)),
+            half=half(raw),
         )
 
     @property
@@ -81,7 +83,7 @@ class Config:
         return Heads(self.n_embd, self.n_head, self.kv_heads, self.head_dim)
 
     def kv_shape(self, quantized: bool, device: torch.device) -> KVShape:
-        dtype = state_dtype(quantized, self.head_dim, device)
+        dtype = state_dtype(quantized, self.head_dim, device, self.half)
         return KVShape(self.n_layer, self.kv_heads, self.head_dim, dtype, device)
 
     def linears(self) -> dict[str, tuple[int, int]]:

@@ -56,3 +56,8 @@ def field(raw: Mapping[str, Any], name: str, kind: type[T], source: str, default
     if type(value) is not kind or (isinstance(value, int) and value <= 0):
         raise CheckpointError(f"{name} is {raw.get(name)!r} in {source}: copy config.json again from the model's page")
     return value
+
+
+def half(raw: Mapping[str, Any]) -> torch.dtype:
+    """What a GPU computes a model with: bfloat16 where config.json says that the model was made with it."""
+    return torch.bfloat16 if raw.get("dtype", raw.get("torch_dtype")) == "bfloat16" else torch.float16

@@ -16,7 +16,7 @@ from starfill.engine.models.fused import Parts
 from starfill.engine.models.grouped_query import GroupedQueryAttention, Heads
 from starfill.engine.models.norm import LayerNorm
 from starfill.engine.models.rotary import Rope, Rotary
-from starfill.engine.models.source import Source, field
+from starfill.engine.models.source import Source, field, half
 from starfill.errors import CheckpointError
 
 
@@ -37,6 +37,7 @@ class Config:
     window: int | None
     bias: bool
     tied: bool
+    half: torch.dtype
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any], source: str) -> Config:
@@ -66,6 +67,7 @@ class Config:
             window=field(raw, "sliding_window", int, source) if windowed else None,
             bias=bool(raw.get("use_bias", True)),
             tied=bool(raw.get("tie_word_embeddings", True)),
+            half=half(raw),
         )
 
     @property
@@ -73,7 +75,7 @@ class Config:
         return Heads(self.n_embd, self.n_head, self.kv_heads, self.n_embd // self.n_head)
 
     def kv_shape(self, quantized: bool, device: torch.device) -> KVShape:
-        dtype = state_dtype(quantized, self.heads.head_dim, device)
+        dtype = state_dtype(quantized, self.heads.head_dim, device, self.half)
         return KVShape(self.n_layer, self.kv_heads, self.heads.head_dim, dtype, device)
 
     def linears(self) -> dict[str, tuple[int, int]]:
