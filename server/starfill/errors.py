@@ -4,7 +4,7 @@
     ├── CheckpointError    a checkpoint folder or one of its files can't be used
     │   └── NotPulledError     it is a repository that was not downloaded, or not completely
     ├── SettingsError      a setting or a command-line argument can't be used
-    ├── EngineError        a serving engine can't be reached, or has failed
+    ├── EngineError        a serving engine can't be reached, or has failed; or a GPU's memory isn't enough
     ├── ConsentError       it is on another machine, and the user hasn't agreed to send code there
     └── RequestError       a request can't be served (a position outside the document, an unreadable file)
 
@@ -37,7 +37,7 @@ class RequestError(StarfillError):
 
 
 class EngineError(StarfillError):
-    """A serving engine has failed; the message names its address and what it said.
+    """A serving engine has failed; the message names its address and what it said. Or the one here, with the remedy.
 
     again: the next request would probably fail too. later: seconds after which the engine wants to be asked again, 0
     where it doesn't say.

@@ -17,6 +17,7 @@ from starfill.engine.job import Finish, Job, Priority, Result, Sampling, Ticket
 from starfill.engine.kv_cache import KVCache
 from starfill.engine.loader import Loaded, load_model
 from starfill.engine.local import LocalEngine
+from starfill.engine.sampling import pick
 
 VOCAB = 300
 WARM = Sampling(1.0, 0.95, seed=11)
@@ -73,6 +74,16 @@ def test_one_pass_per_token_for_all(engine: LocalEngine, model: Counted) -> None
     assert result.generated_tokens == 24
     assert model.calls == [40]
     assert model.steps == [4] * 5
+
+
+def test_a_draw_is_what_multinomial_draws() -> None:
+    for seed in range(200):
+        ours, theirs = (torch.Generator().manual_seed(seed) for _ in range(2))
+        logits = torch.randn(VOCAB, generator=torch.Generator().manual_seed(seed)) * 3
+        for _ in range(3):
+            token = pick(logits, Sampling(1.0), ours)
+            assert token == torch.multinomial(logits.softmax(-1), 1, generator=theirs)
+        assert torch.equal(ours.get_state(), theirs.get_state())
 
 
 def test_one_candidate_is_never_batched(engine: LocalEngine, model: Counted) -> None:

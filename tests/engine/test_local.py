@@ -12,11 +12,11 @@ import torch
 from conftest import MakeCheckpoint
 from random_checkpoint import Layout
 from starfill.checkpoint.config import read_config
-from starfill.engine.generate import CHUNK
 from starfill.engine.job import Finish, Job, Priority, Result, Sampling, Ticket
 from starfill.engine.kv_cache import KVCache
 from starfill.engine.loader import Loaded, load_model
 from starfill.engine.local import LocalEngine
+from starfill.engine.pace import CHUNK
 
 VOCAB = 300
 MakeEngine = Callable[..., LocalEngine]

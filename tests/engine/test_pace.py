@@ -3,11 +3,12 @@
 import time
 
 import pytest
+import torch
 
 from engine.toy import INFO, Toy
-from starfill.engine.generate import CHUNK, LEAST, PAUSE, Pace
 from starfill.engine.job import Job
 from starfill.engine.local import LocalEngine
+from starfill.engine.pace import CHUNK, DEVICE_CHUNK, DEVICE_PAUSE, LEAST, PAUSE, Pace, largest_chunk
 
 
 @pytest.mark.parametrize(
@@ -25,6 +26,34 @@ def test_a_chunk_takes_as_long_as_a_pause_should(tokens: int, seconds: float, ch
     pace = Pace()
     pace.learn(tokens, seconds)
     assert pace.chunk == chunk
+
+
+@pytest.mark.parametrize(
+    ("tokens", "seconds", "chunk"),
+    [
+        (DEVICE_CHUNK, DEVICE_PAUSE, DEVICE_CHUNK),
+        (300, 0.0, DEVICE_CHUNK),
+        (DEVICE_CHUNK, 3 * DEVICE_PAUSE, 5 * CHUNK),  # 682, in whole tiles
+        (DEVICE_CHUNK, 20 * DEVICE_PAUSE, 102),
+        (DEVICE_CHUNK, 1000 * DEVICE_PAUSE, LEAST),
+    ],
+)
+def test_a_device_computes_more_at_once(tokens: int, seconds: float, chunk: int) -> None:
+    pace = Pace(on_device=True)
+    assert pace.chunk == DEVICE_CHUNK == largest_chunk(torch.device("cuda"))
+    pace.learn(tokens, seconds)
+    assert pace.chunk == chunk
+
+
+def test_where_memory_is_short_less_is_computed_whatever_time_there_is() -> None:
+    pace = Pace(on_device=True)
+    tried = []
+    while pace.lower(1000):
+        tried.append(pace.chunk)
+        pace.learn(pace.chunk, 0.0)
+        assert pace.chunk <= tried[-1]
+    assert tried == [500, 192, 64, 32, 16]
+    assert not Pace().lower(LEAST)
 
 
 def compute(seconds: float) -> None:
@@ -54,3 +83,14 @@ def test_waiting_is_not_computing() -> None:
     finally:
         engine.close()
     assert model.calls == [CHUNK, CHUNK]
+
+
+def test_waiting_for_a_device_is() -> None:
+    model = Toy(before=lambda: time.sleep(DEVICE_PAUSE), on_device=True)
+    engine = LocalEngine(model, INFO, 1 << 20)
+    try:
+        for key in (1, 2):
+            engine.submit(Job(key, [key] * 200, 0)).future.result(30)
+    finally:
+        engine.close()
+    assert model.calls[0] == 200 and max(model.calls[1:]) == CHUNK

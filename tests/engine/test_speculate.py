@@ -11,17 +11,23 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.toy import CONTEXT, INFO, VOCAB, Toy, eager, is_whole
 from starfill.app import LocalBackend, Opened
-from starfill.engine.generate import Pace, Progress, run
+from starfill.engine import candidates
+from starfill.engine.candidates import Progress
+from starfill.engine.generate import run
 from starfill.engine.job import Finish, Job, Result, Sampling, Ticket
 from starfill.engine.kv_cache import KVCache
 from starfill.engine.local import LocalEngine
+from starfill.engine.pace import Pace
+from starfill.engine.sampling import pick
 from starfill.engine.slots import Slot
 from starfill.engine.speculate import (
     ENOUGH,
@@ -268,6 +274,7 @@ counting = st.integers(0, VOCAB - 1).map(lambda first: [(first + i) % VOCAB for 
     constrained=st.lists(st.lists(words, min_size=1, max_size=3), max_size=3),
     enough=st.integers(1, 80),
     every=st.integers(2, 20),
+    on_device=st.booleans(),
 )
 @settings(max_examples=300, deadline=None)
 def test_a_draft_never_changes_the_answer(
@@ -280,6 +287,7 @@ def test_a_draft_never_changes_the_answer(
     constrained: list[list[int]],
     enough: int,
     every: int,
+    on_device: bool,
 ) -> None:
     seen: list[int] = []
 
@@ -296,6 +304,7 @@ def test_a_draft_never_changes_the_answer(
     job = Job("a", prompt, most, stop_ids, sampling, on_token=on_token, allowed=allowed)
     with no_proposals():
         plain, left = finished(job, model, context_length)
+    model.kv_shape = Toy(on_device=on_device).kv_shape
     seen_plain, asked_plain = list(seen), list(asked)
     seen.clear()
     asked.clear()
@@ -364,6 +373,34 @@ def test_a_model_learns_while_it_decodes(toy: Toy) -> None:
         engine.submit(Job(number, COUNTED, 60)).future.result(30)
     engine.close()
     assert learned.costs.reach > 2 and learned.window.of(LONGEST) > 0.9
+
+
+def test_greedy_tokens_of_a_pass_leave_a_device_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One transfer a pass: none is picked alone, but where something says what may follow."""
+    model = Toy(every=1_000_000, on_device=True)
+    picked: list[int] = []
+
+    def alone(logits: torch.Tensor, *more: Any) -> torch.Tensor:
+        picked.append(len(logits))
+        return pick(logits, *more)
+
+    monkeypatch.setattr(candidates, "pick", alone)
+    job = Job("a", [3, 11], 60, draft=COUNTED)
+    result, _ = finished(job, model)
+    assert list(result.candidates[0]) == COUNTED[:60] and len(picked) == 1  # the prompt's own
+    picked.clear()
+    asked = finished(replace(job, allowed=lambda ids: range(VOCAB) if len(ids) < 7 else None), model)[0]
+    assert asked.candidates == result.candidates and len(picked) == 7
+
+
+def test_a_device_that_is_slow_is_seen_to_be() -> None:
+    """A thread that waits for a device computes nothing."""
+    for on_device in (False, True):
+        model = Toy(before=lambda: time.sleep(0.01), on_device=on_device)
+        pace = Pace(on_device=on_device)
+        for _ in run(model, Slot(KVCache(model.kv_shape)), Progress(Job("a", [1], 6), 0.0), CONTEXT, pace):
+            pass
+        assert (pace.learned.costs.of(1) > 0.01) == on_device
 
 
 def test_a_draft_is_ignored_for_several_candidates(engine: LocalEngine, toy: Toy) -> None:

@@ -15,10 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.toy import CONTEXT, INFO, VOCAB, Gate, Toy, eager, is_whole
-from starfill.engine.generate import CHUNK, Pace, Progress, run
+from starfill.engine.candidates import Progress
+from starfill.engine.generate import run
 from starfill.engine.job import Finish, Job, Priority, Result, Sampling, Ticket
 from starfill.engine.kv_cache import KVCache
 from starfill.engine.local import LocalEngine
+from starfill.engine.pace import CHUNK, Pace
 from starfill.engine.slots import Slot
 from starfill.engine.worker import Worker
 

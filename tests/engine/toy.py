@@ -22,14 +22,24 @@ CONTEXT = 400
 INFO = ModelInfo("toy", "toy", "cpu", "none", CONTEXT, VOCAB, 8, 0)
 
 
+class OnDevice(KVShape):
+    """As if its states stood in a GPU's memory."""
+
+    @property
+    def on_device(self) -> bool:
+        return True
+
+
 class Toy:
     """Counts up, one word after the other, but for one word in `every`, which can be anything.
 
     salt: another one is another model. before: called on the computing thread before each pass.
     """
 
-    def __init__(self, salt: int = 0, every: int = 5, before: Callable[[], object] = lambda: None) -> None:
-        self.kv_shape = KVShape(1, 1, 1, torch.float32, torch.device("cpu"))
+    def __init__(
+        self, salt: int = 0, every: int = 5, before: Callable[[], object] = lambda: None, on_device: bool = False
+    ) -> None:
+        self.kv_shape = (OnDevice if on_device else KVShape)(1, 1, 1, torch.float32, torch.device("cpu"))
         self.calls: list[int] = []  # tokens per call
         self.threads: set[int] = set()
         self._salt, self._every, self._before = salt, every, before

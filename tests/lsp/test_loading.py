@@ -15,6 +15,17 @@ def test_requests_before_the_model_is_ready(start):
     assert states[:3] == [("starting", "", ""), ("loading", "slow", "auto"), ("ready", "slow", "cpu")]
 
 
+def test_less_memory_is_said_and_suggestions_go_on(start):
+    client = start()
+    client.wait_for_state("ready")
+    client.open(URI, "#trouble it ran out")
+    client.inline(URI, 0, 0)
+    told = client.wait_for("starfill/status", lambda status: status["message"] == "it ran out")
+    assert (told["state"], told["device"]) == ("ready", "cpu")
+    assert client.wait_for("window/showMessage", lambda _: True)["message"] == "Starfill: it ran out"
+    assert len(client.inline(URI, 0, 0)) == 1
+
+
 def test_progress(start):
     client = start(options={"model": "talkative"})
     client.wait_for_state("ready")

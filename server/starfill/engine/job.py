@@ -97,7 +97,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A submitted job. `cancel()` is thread-safe and stops it before its next token; the future still gets a Result."""
+    """A submitted job. `cancel()` is thread-safe and stops it before its next token; the future still gets a Result.
+
+    Its exception is an EngineError where an engine elsewhere fails, or a GPU's memory isn't enough for this job alone.
+    """
 
     future: Future[Result]
     cancel: Callable[[], None] = field(repr=False)
@@ -142,7 +145,7 @@ class Engine(Protocol):
 
     def watch(self, told: Callable[[str | None], None]) -> None:
         """told: called from any thread with a sentence once jobs fail and the next ones would too, with None once they
-        work again. Never for an engine on this machine."""
+        work again. By an engine on this machine once, when a GPU's memory ran out; its jobs go on, with less of it."""
         ...
 
     def close(self) -> None:

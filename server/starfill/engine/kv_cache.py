@@ -25,18 +25,28 @@ class KVShape:
     def bytes_per_token(self) -> int:
         return 2 * self.layers * self.kv_heads * self.head_dim * self.dtype.itemsize
 
+    @property
+    def on_device(self) -> bool:
+        """Whether states stand in memory of their own, which the host's can relieve."""
+        return self.device.type != "cpu"
+
 
 class KVCache:
     """Positions 0..length are valid. Each layer's storage [2, kv_heads, capacity, head_dim] grows in whole blocks.
 
     Storage beyond `length` is finite (zeros, or values trimmed away), so that masked positions add exact zeros.
+    parked: it stands in the host's memory, until `reserve` brings it back to where it is computed with; each pass
+    begins with that. Where memory runs out on the way, the positions are still what they were.
     """
 
     def __init__(self, shape: KVShape) -> None:
         self.shape = shape
         self.length = 0
         self.capacity = 0
-        self._storage = [self._allocate(0, device) for device in shape.devices or (shape.device,) * shape.layers]
+        self.parked = False
+        self._devices = shape.devices or (shape.device,) * shape.layers
+        self._storage = [self._allocate(0, device) for device in self._devices]
+        self._addresses: list[int] | None = None
 
     def _allocate(self, capacity: int, device: torch.device) -> torch.Tensor:
         s = self.shape
@@ -49,20 +59,49 @@ class KVCache:
     def reserve(self, tokens: int) -> None:
         """Make room for `tokens` more, by half as much again at least, so that growing stays cheap."""
         needed = self.length + tokens
-        if needed > self.capacity:
+        if self.parked:
+            self._resize(max(needed, self.capacity))
+        elif needed > self.capacity:
             self._resize(max(needed, self.capacity * 3 // 2))
 
-    def _resize(self, capacity: int) -> None:
+    def _resize(self, capacity: int, *, copy: bool = False) -> None:
+        """Layers grow one at a time, so that only one is ever held twice; what is parked stays whole until all do.
+
+        copy: the storage is another cache's.
+        """
         capacity = -(-capacity // BLOCK) * BLOCK
-        for layer, old in enumerate(self._storage):  # one at a time, so that only one is ever held twice
-            grown = self._allocate(capacity, old.device)
-            grown[:, :, : self.length] = old[:, :, : self.length]
-            self._storage[layer] = grown
-        self.capacity = capacity
+        storage = list(self._storage) if self.parked else self._storage
+        self._addresses = None
+        try:
+            for layer, device in enumerate(self._devices):
+                if copy or self.parked or storage[layer].shape[2] != capacity:
+                    storage[layer] = self._resized(storage[layer], capacity, device)
+        except BaseException:
+            if len({each.shape[2] for each in self._storage}) > 1:
+                self.capacity = 0  # the next `reserve` makes them alike
+            raise
+        self._storage, self.capacity, self.parked = storage, capacity, False
+
+    def _resized(self, old: torch.Tensor, capacity: int, device: torch.device) -> torch.Tensor:
+        here = old.to(device, non_blocking=True)
+        if here is not old and here.shape[2] == capacity:
+            return here
+        grown = self._allocate(capacity, device)
+        grown[:, :, : self.length] = here[:, :, : self.length]
+        return grown
+
+    def park(self) -> None:
+        """Move everything to the host's memory. Needs none of the device's; RuntimeError where the host has none."""
+        self._storage = [_on_host(storage) for storage in self._storage]
+        self._addresses, self.parked = None, True
+        self.capacity = max(storage.shape[2] for storage in self._storage)
 
     def addresses(self) -> list[int]:
         """Where each layer's storage stands, until room is made the next time."""
-        return [storage.data_ptr() for storage in self._storage]
+        assert not self.parked
+        if self._addresses is None:
+            self._addresses = [storage.data_ptr() for storage in self._storage]
+        return self._addresses
 
     def write(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Put keys, values [kv_heads, T, head_dim] at positions length.. of one layer (room must be reserved).
@@ -91,23 +130,35 @@ class KVCache:
         assert 0 <= length <= self.length
         other = KVCache(self.shape)
         other._storage, other.length = list(self._storage), length
-        other._resize(length)
+        other._resize(length, copy=True)
         return other
 
     def layers(self) -> list[torch.Tensor]:
         """A copy of all positions: for each layer [2, kv_heads, length, head_dim], keys and values, on the CPU."""
         return [
-            storage[:, :, : self.length].to("cpu", copy=True, memory_format=torch.contiguous_format)
-            for storage in self._storage
+            storage.cpu()[:, :, : self.length].clone(memory_format=torch.contiguous_format)
+            for storage in self._storage  # whole ones leave a device: a part would be put together in its memory
         ]
 
     @classmethod
     def of(cls, shape: KVShape, layers: Sequence[torch.Tensor]) -> KVCache:
-        """A cache that holds what `layers` answered."""
+        """A cache that holds what `layers` answered; parked, where it is computed with elsewhere."""
         cache = cls(shape)
         tokens = layers[0].shape[2]
+        if shape.on_device:
+            cache._storage, cache.length, cache.capacity, cache.parked = list(layers), tokens, tokens, True
+            return cache
         cache.reserve(tokens)
         for layer, (keys, values) in enumerate(layers):
             cache.write(layer, keys, values)
         cache.advance(tokens)
         return cache
+
+
+def _on_host(storage: torch.Tensor) -> torch.Tensor:
+    """A copy in memory that can't be swapped out, where the system gives any: a GPU reads and writes that itself."""
+    try:
+        held = torch.empty(storage.shape, dtype=storage.dtype, pin_memory=storage.is_cuda)
+    except RuntimeError:
+        held = torch.empty(storage.shape, dtype=storage.dtype)
+    return held.copy_(storage)

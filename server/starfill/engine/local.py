@@ -7,8 +7,10 @@ from pathlib import Path
 
 from starfill.engine.generate import Model
 from starfill.engine.job import Job, ModelInfo, Ticket
+from starfill.engine.pace import Pace
 from starfill.engine.saved import SavedStates
-from starfill.engine.worker import Served, Worker
+from starfill.engine.task import Served
+from starfill.engine.worker import Worker
 
 
 class LocalEngine:
@@ -28,7 +30,7 @@ class LocalEngine:
     ) -> None:
         self.info = info
         self._states = states
-        self._served = Served(model, info.context_length)
+        self._served = Served(model, info.context_length, Pace(on_device=model.kv_shape.on_device))
         self._worker = worker or Worker()
         self._owns_worker = worker is None
         self._worker.resize(cache_bytes)
@@ -54,7 +56,8 @@ class LocalEngine:
             self._worker.persist(self._served, SavedStates(*self._states, nbytes, keeps))
 
     def watch(self, told: Callable[[str | None], None]) -> None:
-        """Nothing to tell: a model that is loaded computes."""
+        """See `job.Engine`: a model that is loaded computes, but a GPU's memory may run out."""
+        self._worker.watch(self._served, told)
 
     def close(self) -> None:
         """Ends this model's jobs and drops its KV states; other models of the worker go on."""

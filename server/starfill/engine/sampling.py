@@ -1,4 +1,4 @@
-"""From logits to the next token."""
+"""From logits to the next token. Nothing here waits for the device that has the logits; who reads a token does."""
 
 from __future__ import annotations
 
@@ -14,24 +14,23 @@ def pick(
     sampling: Sampling,
     generator: torch.Generator,
     allowed: Sequence[int] | None = None,
-) -> int:
-    """logits float32 [vocab] -> a token id; greedy takes the lowest id of equals. allowed: the ids to choose from."""
+) -> torch.Tensor:
+    """logits float32 [vocab] -> a token id, int64 []; greedy takes the lowest of equals. allowed: to choose from."""
     if allowed is not None:
         ids = torch.tensor(allowed, dtype=torch.int64, device=logits.device)
-        return int(allowed[pick(logits[ids], sampling, generator)])
+        return ids.take(pick(logits[ids], sampling, generator))
     if sampling.temperature <= 0:
-        return int(logits.argmax())
+        return logits.argmax()
     probabilities = (logits / sampling.temperature).softmax(-1)
     if sampling.top_p < 1:
         probabilities = nucleus(probabilities, sampling.top_p)
-    return int(torch.multinomial(probabilities, 1, generator=generator))
+    # As torch.multinomial draws one: the first of so many exponential clocks to ring. That checks its input, and waits.
+    return (probabilities / torch.empty_like(probabilities).exponential_(1, generator=generator)).argmax()
 
 
 def nucleus(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:
     """Zero all but the most probable tokens whose sum first reaches top_p (at least one stays); not renormalised."""
     ordered, order = probabilities.sort(descending=True)
-    before = ordered.cumsum(-1) - ordered
-    ordered[before >= top_p] = 0
-    if not bool(ordered[0] > 0):
-        ordered[0] = 1
-    return torch.zeros_like(probabilities).scatter(-1, order, ordered)
+    beyond = ordered.cumsum(-1) - ordered >= top_p
+    beyond[0] = False
+    return torch.zeros_like(probabilities).scatter(-1, order, ordered.masked_fill_(beyond, 0))

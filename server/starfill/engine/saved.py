@@ -68,7 +68,9 @@ def model_key(config: CheckpointConfig, info: ModelInfo) -> str:
     """A name for all that decides which KV state a text comes to: files, program and machine."""
     beside = (config.folder / name for name in BESIDE)
     files = [*weight_files(config), *(path for path in beside if path.is_file())]
-    machine = (torch.__version__, torch.backends.cpu.get_cpu_capability(), info.device, info.kernel)
+    machine = [torch.__version__, torch.backends.cpu.get_cpu_capability(), info.device, info.kernel]
+    if info.device.startswith("cuda"):
+        machine.append(torch.cuda.get_device_name())
     parts = [FORMAT, __version__, *machine, *map(stamp, files)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 

@@ -2,7 +2,8 @@
 
 A prompt goes on in its document's state where that loses next to nothing. A jump of the cursor would lose a lot: then
 what both prompts share is copied (milliseconds, where computing it takes seconds), and the old state stays for the way
-back. All states together are bounded in bytes, the least recently used dropped first.
+back. All states together are bounded in bytes, the least recently used dropped first. Those in a GPU's memory are
+not dropped but parked: moved to the host's memory, which is bounded too, and brought back when they are used again.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 
 from starfill.engine.kv_cache import KVCache, KVShape
+from starfill.engine.machine import system_memory
 from starfill.prefix import common_prefix
 
 SPARE = 16  # tokens of an earlier prompt that may be lost, or computed again, without looking for something better
 PLACES = 8  # states of one document
+HOST_SHARE = 4  # parked states may take a quarter of the memory that is free when there are some for the first time
 
 Key = tuple[Hashable, Hashable]  # a model, and the document or whatever else its job stands for
 
@@ -45,8 +48,10 @@ class Slot:
 
 
 class Slots:
-    def __init__(self, budget: int = 0) -> None:
-        self.budget = budget  # bytes, for all slots together
+    """budget: bytes for all slots together that aren't parked. host_budget: for those that are; None to find one."""
+
+    def __init__(self, budget: int = 0, host_budget: int | None = None) -> None:
+        self.budget, self.host_budget = budget, host_budget
         self._slots: OrderedDict[Slot, Key] = OrderedDict()  # the most recently used last
 
     def __iter__(self) -> Iterator[Slot]:
@@ -68,6 +73,8 @@ class Slots:
             slot.trim(shared)
         else:
             slot = best.fork(shared)
+        if slot.cache.parked:
+            slot.cache.reserve(len(ids) - len(slot.ids))
         slot.asked = min(slot.asked, shared) if foreseen else len(ids)
         self.add(key, slot)
         return slot
@@ -85,10 +92,45 @@ class Slots:
             self.drop(places[0])
 
     def shrink(self, keep: Collection[Slot]) -> None:
-        """Drop least recently used slots until the budget holds; those in `keep` stay even beyond it."""
-        total = self.nbytes
+        """Park or drop least recently used slots until the budgets hold; those in `keep` stay even beyond them."""
+        total = self.held
         for slot in list(self._slots):
             if total <= self.budget:
+                break
+            if slot not in keep and not slot.cache.parked:
+                total -= slot.cache.nbytes
+                self._leave(slot, keep)
+        self._shrink_host(keep)
+
+    def clear_device(self, keep: Collection[Slot]) -> int:
+        """Move everything but `keep` out of a device's memory, and hold less in it from now on; bytes freed."""
+        held = self.held
+        for slot in reversed(list(self._slots)):
+            if slot not in keep and slot.cache.shape.on_device and not slot.cache.parked:
+                self._leave(slot, keep)
+        freed = held - self.held
+        if freed:
+            self.budget = min(self.budget, held) * 3 // 4
+        return freed
+
+    def _leave(self, slot: Slot, keep: Collection[Slot]) -> None:
+        """Out of the memory that it is computed with: to the host's where that is another and has room."""
+        if not slot.cache.shape.on_device:
+            self.drop(slot)
+            return
+        try:
+            slot.cache.park()
+        except (RuntimeError, MemoryError):
+            self.drop(slot)
+        self._shrink_host(keep)
+
+    def _shrink_host(self, keep: Collection[Slot]) -> None:
+        parked = [slot for slot in self._slots if slot.cache.parked]
+        if parked and self.host_budget is None:
+            self.host_budget = system_memory().available // HOST_SHARE
+        total = sum(slot.cache.nbytes for slot in parked)
+        for slot in parked:
+            if total <= (self.host_budget or 0):
                 return
             if slot not in keep:
                 total -= slot.cache.nbytes
@@ -113,6 +155,11 @@ class Slots:
     @property
     def nbytes(self) -> int:
         return sum(slot.cache.nbytes for slot in self._slots)
+
+    @property
+    def held(self) -> int:
+        """Bytes of what isn't parked."""
+        return sum(slot.cache.nbytes for slot in self._slots if not slot.cache.parked)
 
     def _best(self, key: Key, ids: Sequence[int]) -> tuple[Slot | None, int]:
         """The slot that shares most with `ids`, and how much of it can be used. Among equals one of the document's own.

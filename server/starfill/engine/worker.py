@@ -7,52 +7,20 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
-from collections.abc import Hashable, Iterator, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Sequence
+from contextlib import suppress
 
 import torch
 
-from starfill.engine.generate import Model, Pace, Progress, run
-from starfill.engine.job import Finish, Job, Priority, Result, Ticket
+from starfill.engine.generate import Pause, run
+from starfill.engine.job import Finish, Job, Priority, Ticket
+from starfill.engine.room import Room, Told
 from starfill.engine.saved import SavedStates
 from starfill.engine.saver import Saver
 from starfill.engine.slots import Key, Slot, Slots
+from starfill.engine.task import Served, Task
 
 SAVING = 2.0  # seconds that closing a model waits for its states to be written
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Served:
-    """A model that a worker computes for. Its jobs and KV states are its own, whatever keys another one's have."""
-
-    model: Model
-    context_length: int
-    pace: Pace = field(default_factory=Pace)
-
-
-class Task:
-    """A submitted job and how far it has come. Flags are set under the worker's lock."""
-
-    def __init__(self, served: Served, job: Job, order: int) -> None:
-        self.served = served
-        self.job = job
-        self.order = order
-        self.future: Future[Result] = Future()
-        self.future.set_running_or_notify_cancel()  # only `Ticket.cancel` stops it: each future gets its result
-        self.progress = Progress(job, time.perf_counter())
-        self.slot: Slot | None = None  # with the first step
-        self.steps: Iterator[None] | None = None
-        self.ending: Finish | None = None  # why it is to stop before its end
-
-    @property
-    def key(self) -> Key:
-        return self.served, self.job.key
-
-    @property
-    def rank(self) -> tuple[Priority, int]:
-        return self.job.priority, self.order
 
 
 class Worker:
@@ -65,6 +33,7 @@ class Worker:
     def __init__(self) -> None:
         self._slots = Slots()
         self._saver = Saver(self._slots)
+        self._room = Room(self._slots)
         self._condition = threading.Condition()
         self._served: set[Served] = set()
         self._tasks: dict[Key, Task] = {}
@@ -117,6 +86,10 @@ class Worker:
                 self._persisted[served] = saved
                 self._condition.notify_all()
 
+    def watch(self, served: Served, told: Told) -> None:
+        """told: called once, on the worker's thread, with a sentence when a GPU's memory has run out."""
+        self._room.watch(served, told)
+
     def dismiss(self, served: Served) -> None:
         """End the model's jobs as cancelled and drop its KV states, saved where they are to be kept.
 
@@ -142,6 +115,7 @@ class Worker:
         if served not in self._served:
             return
         self._served.discard(served)
+        self._room.leave(served)
         self._dismissed.add(served)
         for key in [key for key in self._tasks if key[0] is served]:
             self._end(self._tasks.pop(key), Finish.CANCELLED)
@@ -201,20 +175,29 @@ class Worker:
         return bool(waiting or self._closing)
 
     def _step(self, task: Task) -> None:
-        """One chunk or token of a job."""
+        """One chunk or token of a job, or one try for it."""
         try:
-            if task.steps is None:
-                task.slot = self._take(task)
-                task.steps = run(
-                    task.served.model, task.slot, task.progress, task.served.context_length, task.served.pace
-                )
-            next(task.steps)
+            pause = self._advance(task)
+            if pause is Pause.NO_ROOM and not self._room.make(task.job, task.slot, task.served.pace):
+                self._finish(task, self._room.none_for(task.job))
         except StopIteration:
             self._finish(task, None)
+        except torch.OutOfMemoryError:  # where a step can't be tried again
+            self._finish(task, self._room.none_for(task.job))
         except Exception as error:
             if task.slot is not None:
                 self._slots.drop(task.slot)
             self._finish(task, error)
+
+    def _advance(self, task: Task) -> Pause:
+        """Raises StopIteration at a job's end."""
+        if task.steps is None:
+            with suppress(torch.OutOfMemoryError):
+                task.slot = self._take(task)
+            if task.slot is None:
+                return Pause.NO_ROOM
+            task.steps = run(task.served.model, task.slot, task.progress, task.served.context_length, task.served.pace)
+        return next(task.steps)
 
     def _take(self, task: Task) -> Slot:
         ids, shape = task.job.ids, task.served.model.kv_shape
@@ -228,11 +211,15 @@ class Worker:
             if task.ending is not None:  # ended while its last step ran: the loop answers it
                 return
             del self._tasks[task.key]
-        self._shrink([task])
+        slow = task.served.model.kv_shape.on_device  # where states are moved; dropping them takes no time
+        if not slow:
+            self._shrink([task])
         if error is None:
             task.future.set_result(task.progress.result(Finish.LENGTH))
         else:
             task.future.set_exception(error)
+        if slow:
+            self._shrink([task])
 
     def _shrink(self, ended: Sequence[Task]) -> None:
         """Hold the budget once jobs have ended; their slots stay for now, since others may follow for the same text."""

@@ -51,7 +51,10 @@ class Assistant(Protocol):
         ...
 
     def watch(self, told: Callable[[str | None], None]) -> None:
-        """told: called from any thread with a sentence once an engine elsewhere fails, with None once it works."""
+        """told: called from any thread with a sentence once an engine elsewhere fails, with None once it works.
+
+        With a sentence too where the one here goes on with less memory than it had.
+        """
         ...
 
     async def complete(

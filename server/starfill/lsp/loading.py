@@ -107,12 +107,15 @@ class Loader:
         loaded.watch(told)
 
     def _heard(self, assistant: Assistant, trouble: str | None) -> None:
-        """An engine elsewhere fails, or works (again): seen in the status, never in a message."""
+        """An engine elsewhere fails, or works (again): seen in the status, never in a message. One here goes on."""
         if assistant is not self.assistant:
             return
         info = assistant.info
         if trouble is None:
             self._status.set(Report("ready", "", info.name, info.device))
+        elif not self._settings.completes_remotely:
+            self._status.set(Report("ready", trouble, info.name, info.device))
+            self._show(types.MessageType.Warning, trouble)
         elif (other := assistant.substitute) is not None:
             instead = f"{other.name} on this machine suggests instead: {trouble}"
             self._status.set(Report("ready", instead, other.name, other.device))

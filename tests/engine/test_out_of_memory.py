@@ -1,0 +1,456 @@
+"""A GPU's memory runs out: nothing is lost or wrong, it is told once, and what can be computed is.
+
+The toy's states stand in a memory of so many bytes here, which the rows of a pass take some of too.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.toy import CONTEXT, INFO, VOCAB, Gate, OnDevice, Toy, eager, is_whole
+from starfill.engine import candidates
+from starfill.engine.generate import advance, feed
+from starfill.engine.job import Finish, Job, Priority, Result, Sampling
+from starfill.engine.kv_cache import BLOCK, KVCache, KVShape
+from starfill.engine.local import LocalEngine
+from starfill.engine.pace import LEAST
+from starfill.engine.slots import Slot
+from starfill.engine.worker import Worker
+from starfill.errors import EngineError
+
+ONE = Toy(on_device=True).kv_shape.bytes_per_token * BLOCK
+PLENTY = 1 << 30
+ROW = 8  # bytes that a row takes while it is computed
+
+
+class Device:
+    """Memory of so many bytes for KV states and passes."""
+
+    def __init__(self, nbytes: int = PLENTY) -> None:
+        self.nbytes = nbytes
+        self.failures = 0
+        self._allocate = KVCache._allocate
+        self._living: list[weakref.ref[torch.Tensor]] = []
+
+    def allocate(self, cache: KVCache, capacity: int, device: torch.device) -> torch.Tensor:
+        if not cache.shape.on_device:
+            return self._allocate(cache, capacity, device)
+        self.need(capacity * cache.shape.bytes_per_token // cache.shape.layers)
+        made = self._allocate(cache, capacity, device)
+        self._living = [each for each in self._living if each() is not None] + [weakref.ref(made)]
+        return made
+
+    def need(self, nbytes: int) -> None:
+        living = [tensor for each in self._living if (tensor := each()) is not None]
+        if nbytes and sum(tensor.nbytes for tensor in living) + nbytes > self.nbytes:
+            self.failures += 1
+            raise torch.OutOfMemoryError
+
+
+class Wanting(Toy):
+    """A toy whose passes take memory too: before they do anything, in the middle, and at their end."""
+
+    def __init__(self, device: Device, salt: int = 0, before: Callable[[], object] = lambda: None) -> None:
+        super().__init__(salt, before=before, on_device=True)
+        self._device = device
+        self.moments = random.Random(salt)
+
+    def __call__(self, ids: torch.Tensor, cache: KVCache, last: int) -> torch.Tensor:
+        moment = self.moments.randrange(3)
+        cache.reserve(len(ids))
+        if moment == 0:
+            self._device.need(ROW * len(ids))
+        elif moment == 1:
+            cache.write(0, *torch.full((2, 1, len(ids), 1), 7.0))
+            self._device.need(ROW * len(ids))
+        logits = super().__call__(ids, cache, last)
+        self._device.need(ROW * len(ids))
+        return logits
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> Device:
+    device = Device()
+    monkeypatch.setattr(KVCache, "_allocate", method(device))
+    return device
+
+
+def method(device: Device) -> Callable[[KVCache, int, torch.device], torch.Tensor]:
+    """The device's, as one of the class that asks for memory."""
+
+    def allocate(cache: KVCache, capacity: int, where: torch.device) -> torch.Tensor:
+        return device.allocate(cache, capacity, where)
+
+    return allocate
+
+
+@pytest.fixture
+def engine(device: Device) -> Iterator[LocalEngine]:
+    engine = served(Wanting(device))
+    yield engine
+    engine.close()
+
+
+def served(model: Toy, worker: Worker | None = None) -> LocalEngine:
+    engine = LocalEngine(model, INFO, PLENTY, worker)
+    engine._served.pace.learned = eager()
+    engine._worker._slots.host_budget = PLENTY
+    return engine
+
+
+def prompt(length: int, seed: int = 0) -> list[int]:
+    rng = random.Random(seed)
+    return [rng.randrange(VOCAB) for _ in range(length)]
+
+
+def answer(engine: LocalEngine, job: Job) -> Result:
+    return engine.submit(job).future.result(30)
+
+
+def alone(job: Job, salt: int = 0) -> tuple[tuple[int, ...], ...]:
+    """What is answered where there is no lack of memory."""
+    engine = LocalEngine(Toy(salt), INFO, PLENTY)
+    try:
+        return answer(engine, job).candidates
+    finally:
+        engine.close()
+
+
+# Together or not at all
+
+
+class Failing(Toy):
+    """Runs out of memory in one of its passes, at one of three moments."""
+
+    def __init__(self, moment: str, number: int = 0) -> None:
+        super().__init__(on_device=True)
+        self.moment, self.passes = moment, number
+
+    def __call__(self, ids: torch.Tensor, cache: KVCache, last: int) -> torch.Tensor:
+        self.passes -= 1
+        moment = self.moment if self.passes == -1 else "never"
+        if moment == "before":
+            raise torch.OutOfMemoryError
+        if moment == "written":
+            cache.reserve(len(ids))
+            cache.write(0, *torch.ones(2, 1, len(ids), 1))
+            raise torch.OutOfMemoryError
+        logits = super().__call__(ids, cache, last)
+        if moment == "counted":
+            raise torch.OutOfMemoryError
+        return logits
+
+
+MOMENTS = ("before", "written", "counted")
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("tokens", [1, 5, 200])
+def test_a_slot_whose_pass_fails_is_what_it_was(moment: str, tokens: int) -> None:
+    slot, ids = Slot(KVCache(Toy(on_device=True).kv_shape)), prompt(100 + tokens)
+    feed(Toy(on_device=True), slot, ids[:100], last=0)
+    model = Failing(moment)
+    with pytest.raises(torch.OutOfMemoryError):
+        feed(model, slot, ids[100:], last=1)
+    assert slot.ids == ids[:100] and is_whole(slot)
+    again = feed(model, slot, ids[100:], last=1)
+    whole = Slot(KVCache(Toy().kv_shape))
+    assert torch.equal(again, feed(Toy(), whole, ids, last=1)) and slot.ids == ids and is_whole(slot)
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_all_slots_of_a_step_grow_or_none(moment: str, number: int) -> None:
+    """The toy takes them one after the other, so that some have grown when it fails."""
+    model, slots = Failing(moment, number), [Slot(KVCache(Toy(on_device=True).kv_shape)) for _ in range(3)]
+    for seed, slot in enumerate(slots):
+        feed(Toy(on_device=True), slot, prompt(20, seed), last=0)
+    with pytest.raises(torch.OutOfMemoryError):
+        advance(model, slots, [1, 2, 3])
+    assert [slot.ids for slot in slots] == [prompt(20, seed) for seed in range(3)] and all(map(is_whole, slots))
+    advance(model, slots, [1, 2, 3])
+    assert [slot.ids[20:] for slot in slots] == [[1], [2], [3]] and all(map(is_whole, slots))
+
+
+LAYERED = OnDevice(4, 1, 2, torch.float32, torch.device("cpu"))
+LAYER = LAYERED.bytes_per_token * BLOCK // LAYERED.layers
+
+
+def layered() -> tuple[KVCache, list[torch.Tensor]]:
+    cache = KVCache(LAYERED)
+    cache.reserve(100)
+    for layer in range(LAYERED.layers):
+        cache.write(layer, *torch.randn(2, 1, 100, 2))
+    cache.advance(100)
+    return cache, cache.layers()
+
+
+def same(one: Sequence[torch.Tensor], other: Sequence[torch.Tensor]) -> bool:
+    return all(map(torch.equal, one, other))
+
+
+@pytest.mark.parametrize("failing", range(4))
+@pytest.mark.parametrize("then", ["again", "less", "parked", "forked"])
+def test_a_state_that_could_not_grow_holds_what_it_held(device: Device, failing: int, then: str) -> None:
+    """Its layers grow one by one, to three blocks; memory ends at one of them. Then they are made alike again."""
+    cache, expected = layered()
+    device.nbytes = (6 + 2 * failing) * LAYER
+    with pytest.raises(torch.OutOfMemoryError):
+        cache.reserve(200)
+    assert [storage.shape[2] // BLOCK for storage in cache._storage] == [3] * failing + [1] * (4 - failing)
+    assert cache.length == 100 and same(cache.layers(), expected)
+    device.nbytes = PLENTY
+    if then == "forked":
+        cache = cache.fork()
+    elif then == "parked":
+        cache.park()
+        assert cache.nbytes >= 4 * LAYER
+    cache.reserve(1 if then == "less" else 200)
+    assert same(cache.layers(), expected)
+    assert len({cache.write(layer, *torch.ones(2, 1, 1, 2))[0].shape for layer in range(4)}) == 1
+    assert {storage.shape[2] for storage in cache._storage} == {cache.capacity}
+    assert cache.capacity >= cache.length + 1 and len(set(cache.addresses())) == 4
+
+
+@pytest.mark.parametrize("room", range(4))
+def test_a_state_that_could_not_come_back_stays_parked(device: Device, room: int) -> None:
+    cache, expected = layered()
+    cache.park()
+    device.nbytes = room * LAYER
+    with pytest.raises(torch.OutOfMemoryError):
+        cache.reserve(1)
+    assert cache.parked and same(cache.layers(), expected)
+    with pytest.raises(torch.OutOfMemoryError):
+        cache.fork()
+    gc.collect()  # what the two failures hold on to
+    device.nbytes = 4 * LAYER
+    cache.reserve(1)
+    assert not cache.parked and same(cache.layers(), expected)
+
+
+# On the engine
+
+
+def test_other_documents_make_room_and_stay_known(engine: LocalEngine, device: Device) -> None:
+    """Three states fit, or two and a pass over a prompt."""
+    told: list[str | None] = []
+    engine.watch(told.append)
+    device.nbytes = 3 * ONE
+    for turn in range(3):
+        for document in range(6):
+            job = Job(document, [*prompt(100, document), *[1] * turn], 5)
+            result = answer(engine, job)
+            assert result.candidates == alone(job) and result.finish == (Finish.LENGTH,)
+            assert result.computed_tokens == 1 or not turn
+    (sentence,) = told
+    assert sentence is not None and sentence.startswith("The GPU's memory ran out: ")
+    slots = engine._worker._slots
+    assert slots.budget <= 3 * ONE * 3 / 4 and slots.held <= 3 * ONE and slots.nbytes >= 6 * ONE
+
+
+def test_what_is_held_on_the_device_holds_from_then_on(engine: LocalEngine, device: Device) -> None:
+    """The budget has shrunk: soon memory doesn't run out any more."""
+    device.nbytes = 6 * ONE
+    for document in range(30):
+        answer(engine, Job(document, prompt(100, document), 5))
+        if document == 14:
+            assert device.failures
+            device.failures = 0
+    assert device.failures == 0
+
+
+def test_a_prompt_is_computed_in_smaller_pieces(engine: LocalEngine, device: Device) -> None:
+    model = engine._served.model
+    assert isinstance(model, Wanting)
+    job = Job("a", prompt(380), 5)
+    device.nbytes = 5 * ONE  # its state takes three, and as much a pass over all of it
+    assert answer(engine, job).candidates == alone(job)
+    assert max(model.calls) == 190 and device.failures == 1
+    del model.calls[:]
+    engine.release("a")
+    job = Job("b", prompt(380, 1), 5)
+    assert answer(engine, job).candidates == alone(job)
+    assert max(model.calls) <= 190 and device.failures == 1  # learned from the one before
+
+
+def test_a_job_that_is_too_large_fails_alone(engine: LocalEngine, device: Device) -> None:
+    small = Job("a", prompt(50), 5)
+    answer(engine, small)
+    device.nbytes = 2 * ONE + 50 * ROW
+    large = Job("b", prompt(380, 1), 5)
+    with pytest.raises(EngineError, match=r"memory for a prompt of 380 tokens.*close other programs.*contextTokens"):
+        answer(engine, large)
+    again = replace(small, ids=[*small.ids, 1])
+    result = answer(engine, again)
+    assert result.candidates == alone(again) and result.computed_tokens == 1
+    device.nbytes = PLENTY
+    result = answer(engine, large)
+    assert result.candidates == alone(large)
+    assert 2 * BLOCK - LEAST <= result.cached_tokens <= 2 * BLOCK  # as far as it came
+
+
+def test_no_room_even_for_the_first_token(engine: LocalEngine, device: Device) -> None:
+    told: list[str | None] = []
+    engine.watch(told.append)
+    device.nbytes = 0
+    for _ in range(3):
+        with pytest.raises(EngineError):
+            answer(engine, Job("a", prompt(20), 5))
+    assert told == []  # there was nothing to move
+    device.nbytes = PLENTY
+    assert answer(engine, Job("a", prompt(20), 5)).candidates == alone(Job("a", prompt(20), 5))
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_candidates_need_states_of_their_own(engine: LocalEngine, device: Device, count: int) -> None:
+    job = Job("a", prompt(100), 8, sampling=Sampling(1.0, 0.9, seed=3), candidates=count)
+    for document in range(4):
+        answer(engine, Job(document, prompt(100, 1 + document), 1))
+    device.nbytes = count * ONE + ROW * 100
+    assert answer(engine, job).candidates == alone(job)
+    device.nbytes = count * ONE - 1
+    with pytest.raises(EngineError):
+        answer(engine, job)
+    device.nbytes = PLENTY
+    assert answer(engine, job).candidates == alone(job)
+
+
+def test_where_picking_runs_out_of_memory_the_job_fails(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> torch.Tensor:
+        raise torch.OutOfMemoryError
+
+    job = Job("a", prompt(100), 8, sampling=Sampling(1.0, seed=3))
+    with monkeypatch.context() as patch:
+        patch.setattr(candidates, "pick", full)
+        with pytest.raises(EngineError):
+            answer(engine, job)
+    result = answer(engine, job)
+    assert result.candidates == alone(job) and result.computed_tokens == 1
+
+
+def test_a_job_that_gave_way_goes_on(device: Device) -> None:
+    """Its state is moved too, for the one that it gave way to, and comes back."""
+    gate = Gate()
+    engine = served(Wanting(device, before=gate))
+    try:
+        idle = Job("a", prompt(100), 20, priority=Priority.IDLE)
+        waiting = engine.submit(idle)
+        gate.admit(3)
+        gate.wait(4)
+        device.nbytes = 3 * ONE // 2
+        urgent = Job("b", prompt(40, 1), 5)
+        wanted = engine.submit(urgent)
+        gate.open()
+        assert wanted.future.result(30).candidates == alone(urgent)
+        assert waiting.future.result(30).candidates == alone(idle)
+    finally:
+        engine.close()
+
+
+def test_it_is_told_once_to_each_who_watches(device: Device) -> None:
+    worker = Worker()
+    engines = [served(Wanting(device, salt), worker) for salt in range(3)]
+    told: list[list[str | None]] = [[], [], []]
+    for engine, mine in zip(engines, told, strict=True):
+        engine.watch(mine.append)
+    try:
+        engines[2].close()
+        for document in range(2):
+            answer(engines[0], Job(document, prompt(100, document), 1))
+        device.nbytes = 2 * ONE
+        for document in range(4):
+            answer(engines[1], Job(document, prompt(100, document), 1))
+        assert [len(mine) for mine in told] == [1, 1, 0]
+    finally:
+        worker.close()
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_a_gpu_whose_memory_runs_out() -> None:
+    """Fewer states fit than documents are open; each is 16 MiB large."""
+    model = Toy()
+    model.kv_shape = KVShape(64, 1, 256, torch.float32, torch.device("cuda"))
+    told: list[str | None] = []
+    torch.cuda.empty_cache()
+    room = torch.cuda.memory_reserved() + 5 * model.kv_shape.bytes_per_token * BLOCK
+    torch.cuda.set_per_process_memory_fraction(room / torch.cuda.get_device_properties(0).total_memory)
+    engine = served(model)
+    try:
+        engine.watch(told.append)
+        for turn in range(3):
+            for document in range(12):
+                job = Job(document, [*prompt(100, document), *[1] * turn], 5)
+                result = answer(engine, job)
+                assert result.candidates == alone(job) and (result.computed_tokens == 1 or not turn)
+        assert len(told) == 1
+        with pytest.raises(EngineError):
+            answer(engine, Job("large", prompt(100), 8, candidates=8))
+        assert answer(engine, Job("small", prompt(100), 8)).candidates == alone(Job("small", prompt(100), 8))
+    finally:
+        engine.close()
+        torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+jobs = st.builds(
+    Job,
+    key=st.sampled_from("abc"),
+    ids=st.one_of(st.integers(1, 380).map(prompt), st.lists(st.integers(0, VOCAB - 1), min_size=1, max_size=5)),
+    max_new_tokens=st.integers(0, 12),
+    sampling=st.builds(Sampling, st.sampled_from([0.0, 1.0]), st.just(1.0), st.integers(0, 9)),
+    candidates=st.sampled_from([1, 1, 3]),
+    priority=st.sampled_from(Priority),
+    draft=st.sampled_from([(), tuple(range(VOCAB)) * 3]),
+)
+
+
+@given(st.lists(st.tuples(jobs, st.integers(0, 12), st.booleans()), max_size=8), st.sampled_from([0, 3 * ONE, PLENTY]))
+@settings(max_examples=60, deadline=None)
+def test_whatever_memory_there_is_no_answer_is_wrong(lives: list[tuple[Job, int, bool]], host_budget: int) -> None:
+    """Memory comes and goes, also while jobs wait for each other: each gets the whole answer, or the sentence."""
+    device = Device()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(KVCache, "_allocate", method(device))
+        engine = served(Wanting(device))
+        slots = engine._worker._slots
+        slots.host_budget = host_budget
+
+        def whole(candidate: int, token: int) -> bool:
+            assert all(map(is_whole, slots))  # a failure here becomes the job's
+            return False
+
+        asked = []
+        try:
+            for job, blocks, waits in lives:
+                assert len(job.ids) + 12 < CONTEXT
+                device.nbytes = blocks * ONE // 2
+                asked.append((job, engine.submit(replace(job, on_token=whole)).future))
+                if waits:
+                    asked[-1][1].exception(30)
+            for job, future in asked:
+                error = future.exception(30)
+                assert error is None or isinstance(error, EngineError), error
+                if error is None:
+                    check(future.result(), job)
+            device.nbytes = PLENTY
+            last = Job("last", [1], 3)
+            assert answer(engine, last).candidates == alone(last)
+        finally:
+            engine.close()
+
+
+def check(result: Result, job: Job) -> None:
+    for written, expected, finish in zip(result.candidates, alone(job), result.finish, strict=True):
+        assert written == expected[: len(written)]
+        assert finish is Finish.SUPERSEDED or written == expected
+    if Finish.SUPERSEDED not in result.finish:
+        assert result.prompt_tokens == result.cached_tokens + result.computed_tokens
