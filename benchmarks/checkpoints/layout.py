@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -105,9 +106,7 @@ def linear(name: str, rows: int, columns: int, layout: Layout, rng: torch.Genera
     def words(*size: int) -> torch.Tensor:
         return torch.randint(-(2**31), 2**31 - 1, size, dtype=torch.int32, generator=rng)
 
-    symmetric = pack_row(
-        torch.full((columns,), 2 ** (layout.bits - 1) - (layout.checkpoint_format == "gptq")), layout.bits
-    )
+    symmetric = _zeros(columns, 2 ** (layout.bits - 1) - (layout.checkpoint_format == "gptq"), layout.bits)
     spread = 2**layout.bits / 12**0.5  # standard deviation of uniform codes
     scales = (torch.rand(groups, columns, generator=rng) + 0.5) * rows**-0.5 / spread
     return {
@@ -124,6 +123,12 @@ def pack_row(values: torch.Tensor, bits: int) -> torch.Tensor:
     stream = sum(int(value) << (i * bits) for i, value in enumerate(values.tolist()))
     size = len(values) * bits // 8
     return torch.frombuffer(bytearray(stream.to_bytes(size, "little")), dtype=torch.int32)
+
+
+@cache
+def _zeros(columns: int, zero: int, bits: int) -> torch.Tensor:
+    """One row of zero points that are all the same; a wide one takes long to pack."""
+    return pack_row(torch.full((columns,), zero, device="cpu"), bits)
 
 
 def _table(shape: Shape) -> str:

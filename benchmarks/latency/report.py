@@ -93,19 +93,23 @@ def _mixed(run: Run) -> Iterator[tuple[str, str, Row]]:
 
 def show(run: Run, console: Console) -> None:
     keystrokes = [(peer, str(length), *_cells(row)) for peer, length, row in _keystrokes(run)]
-    _table(console, f"{run.model}: a warm keystroke by the length of the prompt, ms", ("prompt", *ROW), keystrokes)
+    table(console, f"{run.model}: a warm keystroke by the length of the prompt, ms", ("prompt", *ROW), keystrokes)
     mixed = [(peer, kind, *_cells(row)) for peer, kind, row in _mixed(run)]
-    _table(console, f"{run.model}: the mixed trace, ms", ("event", *ROW), mixed)
+    table(console, f"{run.model}: the mixed trace, ms", ("event", *ROW), mixed)
     decode = [
         (each["peer"], str(each["prompt"]), f"{each['tokens_s']:.1f}", f"{each['gb_s']:.1f}", f"{each['share']:.0%}")
         for each in run.rates()
     ]
     title = f"{run.model}: decode (this machine's memory reads {run.bandwidth:.1f} GB/s)"
-    _table(console, title, ("prompt", "tokens/s", "GB/s", "share"), decode)
+    table(console, title, ("prompt", "tokens/s", "GB/s", "share"), decode)
     prefill = [(each["peer"], str(each["prompt"]), f"{each['tokens_s']:.0f}") for each in run.prefills()]
-    _table(console, f"{run.model}: a cold prompt", ("prompt", "tokens/s"), prefill)
+    table(console, f"{run.model}: a cold prompt", ("prompt", "tokens/s"), prefill)
     peaks = [(peer, trace, f"{size / 1e6:.0f}") for (trace, peer), size in run.peaks.items()]
-    _table(console, f"{run.model}: peak memory", ("traces", "MB"), peaks)
+    table(console, f"{run.model}: peak memory", ("traces", "MB"), peaks)
+    show_bars(console, f"{run.model}: bars", run.bars())
+
+
+def show_bars(console: Console, title: str, bars: Sequence[Bar]) -> None:
     reached = [
         (
             bar.name,
@@ -113,27 +117,28 @@ def show(run: Run, console: Console) -> None:
             f"{'at most' if bar.most else 'at least'} {bar.wanted:g}",
             "yes" if bar.reached else "NO",
         )
-        for bar in run.bars()
+        for bar in bars
     ]
-    _table(console, f"{run.model}: bars", ("value", "wanted", "reached"), reached, first="bar")
+    table(console, title, ("value", "wanted", "reached"), reached, first="bar")
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     return tuple("" if value is None else f"{value:g}" for value in asdict(row).values())
 
 
-def _table(
+def table(
     console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], first: str = "system"
 ) -> None:
+    """Nothing where there are no rows."""
     if not rows:
         return
-    table = Table(title=title)
-    table.add_column(first, no_wrap=True)
+    made = Table(title=title)
+    made.add_column(first, no_wrap=True)
     for column in columns:
-        table.add_column(column, justify="right")
+        made.add_column(column, justify="right")
     for row in rows:
-        table.add_row(*row)
-    console.print(table)
+        made.add_row(*row)
+    console.print(made)
 
 
 def plot(runs: Sequence[Run], path: Path) -> None:
