@@ -28,7 +28,7 @@ class Engine:
     """form: of the bundled model, "gguf" or "dense". here: whether it is installed. command(model, port).
 
     ready: a path that answers once it can be asked. settings(model): what Starfill is told besides the address.
-    reads_ids: is sent token ids. forced: can be told how an answer begins. same: the least share of equal answers.
+    reads_ids: is sent token ids. forced: can be told how an answer begins.
     """
 
     name: str
@@ -39,7 +39,6 @@ class Engine:
     settings: Callable[[Path], Mapping[str, Any]]
     reads_ids: bool = False
     forced: bool = False
-    same: float = 0.8
 
     @property
     def id(self) -> str:
@@ -128,7 +127,6 @@ LLAMA = Engine(
     lambda _: WITH_IDS,
     reads_ids=True,
     forced=True,
-    same=0.85,
 )
 LLAMA_AS_TEXT = Engine("llama.cpp as text", "gguf", LLAMA_HERE, _llama_server, "/health", lambda _: {}, forced=True)
 LLAMA_CPP_PYTHON = Engine(
@@ -143,7 +141,5 @@ TRANSFORMERS = Engine(
     # Its list of models is that of the hub's cache, in which a folder isn't.
     lambda model: {"engine_kind": "openai", "engine_model": str(model), **LENGTH},
 )
-VLLM = Engine(
-    "vllm", "dense", VLLM_PROGRAM.exists, _vllm, "/health", lambda _: WITH_IDS, reads_ids=True, forced=True, same=0.85
-)
+VLLM = Engine("vllm", "dense", VLLM_PROGRAM.exists, _vllm, "/health", lambda _: WITH_IDS, reads_ids=True, forced=True)
 ENGINES = (LLAMA, LLAMA_AS_TEXT, LLAMA_CPP_PYTHON, TRANSFORMERS, VLLM)
