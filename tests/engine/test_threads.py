@@ -1,4 +1,4 @@
-"""Which threads compute. Counts the process's threads as Linux lists them."""
+"""Which threads compute, as Linux counts the process's, and what computing imports."""
 
 import os
 import subprocess
@@ -22,6 +22,17 @@ print(len(os.listdir("/proc/self/task")), torch.get_num_threads())
 for opened in models:
     opened.close()
 """
+IMPORTS = """
+import sys
+from starfill.app import LocalBackend
+from starfill.engine.job import Job
+from starfill.settings import Settings
+
+opened = LocalBackend().open(Settings(device="cpu"))
+opened.engine.submit(Job(key=0, ids=tuple(range(100, 400)), max_new_tokens=4)).future.result()
+opened.close()
+print(*sys.modules)
+"""
 
 
 @pytest.mark.skipif(not TASKS.exists(), reason="counts threads in Linux's /proc")
@@ -32,3 +43,9 @@ def test_all_models_share_one_pool_of_threads(tmp_path):
     done = subprocess.run([sys.executable, "-c", COUNT], env=environment, capture_output=True, text=True, check=True)
     threads, computing = map(int, done.stdout.split())
     assert threads == 1 + computing  # the main one, and the engine's with its pool
+
+
+def test_torchs_compiler_and_triton_stay_out_on_a_cpu():
+    """They take a second to import, and so does whatever imports them on its way, such as torch.nn.attention.bias."""
+    done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True, check=True)
+    assert not {"triton", "torch._dynamo", "transformers"} & set(done.stdout.split())
