@@ -37,7 +37,7 @@ class Scene:
 
 SCENES = [
     Scene("server/starfill/assist/healing.py", "self.token_bytes = token_bytes", "self.token_bytes = to"),
-    Scene("server/starfill/engine/generate.py", "started: float | None = None", "started: float |"),
+    Scene("server/starfill/engine/candidates.py", "started: float | None = None", "started: float |"),
     Scene("server/starfill/lsp/loading.py", "async def settled(self) -> None:", "async def settled(self)"),
     Scene("server/starfill/lsp/transport.py", "except KeyboardInterrupt:", "except Key"),
     Scene("server/starfill/engine/slots.py", "def nbytes(self) -> int:", "def nbytes(self)"),
