@@ -27,6 +27,7 @@ pytestmark = pytest.mark.engines
 
 COUNT = 40
 SAME = 0.8  # the least share of equal answers; the rest are close calls
+SAME_UNTOLD = 0.5  # of one that goes on from half a word, which is another prompt
 CLOSE = 0.1  # nats between two tokens, which rounding turns round; the largest seen is 0.04
 Wanted = list[tuple[Document, int]]
 
@@ -71,14 +72,7 @@ def test_an_engine_answers_as_the_model_here(
         if max(at_home, abroad) > CLOSE
     ]
     assert not wrong, "\n".join(wrong)
-    alike = [
-        ours.shown == theirs.shown
-        for ours, theirs in zip(here, there, strict=True)
-        if kind.forced or not ours.job.begins  # else it was asked something else: to go on from half a word
-    ]
-    print(f"of {len(alike)} places at which it was asked the same, {sum(alike)} equal")
-    assert len(alike) >= COUNT / 4
-    assert sum(alike) >= SAME * len(alike)
+    assert COUNT - len(differ) >= (SAME if kind.forced else SAME_UNTOLD) * COUNT
 
 
 def _surprises(
