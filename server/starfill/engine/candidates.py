@@ -10,7 +10,6 @@ import torch
 
 from starfill.engine.job import Finish, Job, Result, Sampling
 from starfill.engine.kv_cache import KVShape
-from starfill.engine.pace import wait
 from starfill.engine.sampling import pick
 from starfill.engine.slots import Slot
 
@@ -79,24 +78,21 @@ def generator_for(job: Job, number: int, device: torch.device) -> torch.Generato
     return generator
 
 
-def awaited(shape: KVShape, rows: torch.Tensor, sampling: Sampling) -> list[int] | None:
-    """Waits until a device has computed logits [n, vocab]; what greedy picks from each, for one transfer does both.
+def greedy_of(shape: KVShape, rows: torch.Tensor, sampling: Sampling) -> list[int] | None:
+    """What greedy picks from each of a device's logits [n, vocab], in one transfer.
 
-    None where each token is picked when it is asked for: on the CPU, which has computed them, and in sampling.
+    None where each token is picked when it is asked for: in sampling, and on the CPU.
     """
-    if not shape.on_device:
+    if not shape.on_device or sampling.temperature > 0:
         return None
-    if sampling.temperature <= 0:
-        greedy: list[int] = rows.argmax(-1).tolist()
-        return greedy
-    wait(shape)
-    return None
+    greedy: list[int] = rows.argmax(-1).tolist()
+    return greedy
 
 
 def tokens_of(
     candidate: Candidate, rows: torch.Tensor, greedy: Sequence[int] | None, progress: Progress
 ) -> Iterator[int]:
-    """What a candidate's rows [n, vocab] choose, one after the other as it goes on. greedy: see `awaited`."""
+    """What a candidate's rows [n, vocab] choose, one after the other as it goes on. greedy: see `greedy_of`."""
     job, ids = progress.job, progress.candidates[candidate.number]
     for number, row in enumerate(rows):
         allowed = candidate.allowed(ids)

@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 
 import torch
 
-from starfill.engine.candidates import Candidate, Progress, awaited, generator_for, goes_on, going_on, tokens_of
+from starfill.engine.candidates import Candidate, Progress, generator_for, goes_on, going_on, greedy_of, tokens_of
 from starfill.engine.job import Finish
 from starfill.engine.kv_cache import KVCache, KVShape
 from starfill.engine.pace import Pace, wait
@@ -103,10 +103,11 @@ def _speculate(model: Model, candidate: Candidate, progress: Progress, limit: in
         proposal = proposer.propose(ids, most=limit - len(ids) - 1)
         verify = partial(_verify, model, slot, [ids[-1], *proposal], pace)
         computing, rows = yield from _with_room(verify)
-        chosen = tokens_of(candidate, rows, awaited(model.kv_shape, rows, job.sampling), progress)
+        chosen = tokens_of(candidate, rows, greedy_of(model.kv_shape, rows, job.sampling), progress)
+        token = next(chosen)  # reading it is the one thing that waits for a device
         pace.learned.costs.learn(len(rows), pace.clock() - computing)
         progress.steps += 1
-        more = goes_on(candidate, next(chosen), progress, limit)
+        more = goes_on(candidate, token, progress, limit)
         for token in proposal:
             if not more or ids[-1] != token:
                 break
