@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Hashable, Sequence
+from collections.abc import AsyncIterator, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from latency.traces import Trace
+from latency.typist import Event, Place
 from starfill.app import LocalBackend
 from starfill.assist.assistant import Assistant
+from starfill.assist.completion import Completion
 from starfill.engine.job import Job, Result, Ticket
 from starfill.settings import Settings
 from starfill.text.document import Document
-from starfill.text.position import Edit
+from starfill.text.position import Edit, Encoding, Position
 
 SOURCES = Path(__file__).parents[2] / "server" / "starfill"
 
@@ -85,3 +88,19 @@ def answers(settings: Settings, wanted: Sequence[tuple[Document, int]]) -> list[
         return [asyncio.run(ask(*place)) for place in wanted]
     finally:
         assistant.close()
+
+
+async def typed(trace: Trace, assistant: Assistant) -> AsyncIterator[tuple[Event, Completion]]:
+    """The answer to each of a trace's requests, one after the other."""
+    documents = [Document.open(f"file:///{n}.py", "python", 1, text) for n, text in enumerate(trace.texts)]
+    for event in (event for events in trace.rounds for event in events):
+        document = documents[event.document]
+        if event.change is not None:
+            start, end = (_offset(document, place) for place in (event.change.start, event.change.end))
+            documents[event.document] = document = document.replaced(start, end, event.change.text)
+        if event.cursor is not None:
+            yield event, await assistant.complete(document, _offset(document, event.cursor))
+
+
+def _offset(document: Document, place: Place) -> int:
+    return document.offset_at(Position(*place), Encoding.UTF32)

@@ -107,6 +107,7 @@ def _transformers(model: Path, port: int) -> Sequence[str]:
 
 def _vllm(model: Path, port: int) -> Sequence[str]:
     options = ["--dtype", "float32", "--enforce-eager", "--max-model-len", "1024", "--enable-prompt-tokens-details"]
+    options += ["--block-size", "32"]  # tokens, the least that it takes on a CPU
     memory = "VLLM_CPU_KVCACHE_SPACE=1"  # GiB; by itself it takes a share of all there is
     return ["env", memory, str(VLLM_PROGRAM), "serve", str(model), "--host", "127.0.0.1", "--port", str(port), *options]
 

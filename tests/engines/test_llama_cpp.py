@@ -6,27 +6,24 @@ import asyncio
 import statistics
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
 
-from engines import serving
+from engines import asking, serving
 from engines.serving import LLAMA, Models
 from latency import traces
 from latency.summary import WARM
-from latency.traces import Trace
-from latency.typist import Event, Place
 from load.process import Running
 from starfill.app import LocalBackend
 from starfill.assist.assistant import Assistant
-from starfill.assist.completion import Completion
 from starfill.assist.instruct.actions import ACTIONS
 from starfill.assist.instruct.outcome import Request
 from starfill.engine.job import Job
 from starfill.errors import EngineError
 from starfill.text.document import Document
-from starfill.text.position import Encoding, Position, Span
+from starfill.text.position import Span
 
 pytestmark = pytest.mark.engines
 
@@ -71,7 +68,7 @@ def test_a_keystroke_finds_its_prompt_in_the_engines_cache(assistant: Assistant)
     async def type_it() -> list[float]:
         return [
             done.figures.cached_tokens / done.figures.prompt_tokens
-            async for event, done in _typed(trace, assistant)
+            async for event, done in asking.typed(trace, assistant)
             if event.kind in WARM and done.figures.source == "model"
         ]
 
@@ -141,21 +138,6 @@ async def _through_a_kill(llama: Running, assistant: Assistant) -> None:
     await until(lambda: all(now > then for now, then in zip(answered, before, strict=True)))
     over = True
     await asyncio.gather(*editors)
-
-
-async def _typed(trace: Trace, assistant: Assistant) -> AsyncIterator[tuple[Event, Completion]]:
-    documents = [Document.open(f"file:///{n}.py", "python", 1, text) for n, text in enumerate(trace.texts)]
-    for event in (event for events in trace.rounds for event in events):
-        document = documents[event.document]
-        if event.change is not None:
-            start, end = (_offset(document, place) for place in (event.change.start, event.change.end))
-            documents[event.document] = document = document.replaced(start, end, event.change.text)
-        if event.cursor is not None:
-            yield event, await assistant.complete(document, _offset(document, event.cursor))
-
-
-def _offset(document: Document, place: Place) -> int:
-    return document.offset_at(Position(*place), Encoding.UTF32)
 
 
 def _working(llama: Running) -> bool:

@@ -1,0 +1,97 @@
+"""vLLM: a cancelled request stops, and a keystroke finds its prompt in the prefix cache, as its own metrics have it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import statistics
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from engines import asking, serving
+from engines.serving import VLLM, Engine, Models
+from latency import traces
+from latency.summary import WARM
+from load.process import Running
+from starfill.app import LocalBackend
+from starfill.assist.assistant import Assistant
+from starfill.engine.job import Job
+
+pytestmark = [pytest.mark.engines, pytest.mark.parametrize("engine", [VLLM], ids=["vllm"], indirect=True)]
+
+FREE = 0.1  # seconds after which a cancelled request must have stopped
+AGAIN = 0.9  # of the prompt of a warm keystroke: it keeps whole blocks, here of 32 tokens
+PATIENCE = 60.0
+
+
+@pytest.fixture
+def running(engine: tuple[Engine, Running]) -> Running:
+    return engine[1]
+
+
+@pytest.fixture
+def assistant(running: Running, models: Models) -> Iterator[Assistant]:
+    opened = LocalBackend().load(serving.settings(VLLM, models, running))
+    assert isinstance(opened, Assistant)
+    yield opened
+    opened.close()
+
+
+def test_cancelling_frees_the_engine(running: Running, assistant: Assistant) -> None:
+    ids = assistant.tokenizer.encode("numbers = [\n" + "".join(f"    {number},\n" for number in range(20)))
+    took = []
+    for number in range(10):
+        begun = threading.Event()
+        job = Job(key=f"file:///{number}.py", ids=ids, max_new_tokens=800, on_token=partial(_begun, begun))
+        ticket = assistant.engine.submit(job)
+        assert begun.wait(PATIENCE)
+        assert _metric(running, "num_requests_running") == 1
+        began = time.perf_counter()
+        ticket.cancel()
+        while _metric(running, "num_requests_running"):
+            assert time.perf_counter() - began < PATIENCE
+        took.append(time.perf_counter() - began)
+        assert ticket.future.result(PATIENCE).generated_tokens < 800
+    print(f"freed after {statistics.median(took) * 1e3:.0f} ms, at worst {max(took) * 1e3:.0f} ms")
+    assert statistics.median(took) < FREE
+
+
+def test_a_keystroke_finds_its_prompt_in_the_prefix_cache(running: Running, assistant: Assistant) -> None:
+    trace = traces.mixed(traces.sources(3, 80), asks=90)
+
+    async def type_it() -> list[float]:
+        shares, before = [], _cached(running)
+        async for event, done in asking.typed(trace, assistant):
+            after = _cached(running)
+            hits, tokens = after[0] - before[0], after[1] - before[1]
+            if event.kind in WARM and done.figures.source == "model":
+                shares.append(hits / tokens)
+            before = after
+        return shares
+
+    shares = asyncio.run(type_it())
+    print(f"{len(shares)} keystrokes, {statistics.mean(shares):.1%} of the prompt cached, at least {min(shares):.1%}")
+    assert len(shares) > 30
+    assert statistics.median(shares) >= AGAIN
+
+
+def _cached(running: Running) -> tuple[float, float]:
+    """Tokens of all prompts so far: found in the cache, and looked for."""
+    return _metric(running, "prefix_cache_hits_total"), _metric(running, "prefix_cache_queries_total")
+
+
+def _metric(running: Running, name: str) -> float:
+    with urllib.request.urlopen(f"{running.url}/metrics", timeout=10) as response:
+        found = re.search(rf"^vllm:{name}{{.*}} (\S+)$", response.read().decode(), re.MULTILINE)
+    assert found, name
+    return float(found[1])
+
+
+def _begun(event: threading.Event, candidate: int, token: int) -> bool:
+    event.set()
+    return False
