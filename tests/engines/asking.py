@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Hashable, Sequence
+import statistics
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,7 @@ from starfill.settings import Settings
 from starfill.text.document import Document
 from starfill.text.position import Edit, Encoding, Position
 
+PATIENCE = 60.0  # seconds
 SOURCES = Path(__file__).parents[2] / "server" / "starfill"
 
 
@@ -104,3 +109,28 @@ async def typed(trace: Trace, assistant: Assistant) -> AsyncIterator[tuple[Event
 
 def _offset(document: Document, place: Place) -> int:
     return document.offset_at(Position(*place), Encoding.UTF32)
+
+
+def freed(assistant: Assistant, working: Callable[[], object]) -> list[float]:
+    """Seconds until the engine stops once a request is cancelled while tokens come, ten times. working: does it yet."""
+    ids = assistant.tokenizer.encode("numbers = [\n" + "".join(f"    {number},\n" for number in range(20)))
+    took = []
+    for number in range(10):
+        begun = threading.Event()
+        job = Job(key=f"file:///{number}.py", ids=ids, max_new_tokens=800, on_token=partial(_begun, begun))
+        ticket = assistant.engine.submit(job)
+        assert begun.wait(PATIENCE)
+        assert working()
+        began = time.perf_counter()
+        ticket.cancel()
+        while working():
+            assert time.perf_counter() - began < PATIENCE
+        took.append(time.perf_counter() - began)
+        assert ticket.future.result(PATIENCE).generated_tokens < 800
+    print(f"freed after {statistics.median(took) * 1e3:.0f} ms, at worst {max(took) * 1e3:.0f} ms")  # pytest -rP
+    return took
+
+
+def _begun(event: threading.Event, candidate: int, token: int) -> bool:
+    event.set()
+    return False

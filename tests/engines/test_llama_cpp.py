@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -20,7 +19,6 @@ from starfill.app import LocalBackend
 from starfill.assist.assistant import Assistant
 from starfill.assist.instruct.actions import ACTIONS
 from starfill.assist.instruct.outcome import Request
-from starfill.engine.job import Job
 from starfill.errors import EngineError
 from starfill.text.document import Document
 from starfill.text.position import Span
@@ -43,22 +41,7 @@ def assistant(llama: Running, models: Models) -> Iterator[Assistant]:
 
 
 def test_cancelling_frees_the_engine(llama: Running, assistant: Assistant) -> None:
-    ids = assistant.tokenizer.encode("numbers = [\n" + "".join(f"    {number},\n" for number in range(20)))
-    took = []
-    for number in range(10):
-        begun = threading.Event()
-        job = Job(key=f"file:///{number}.py", ids=ids, max_new_tokens=800, on_token=partial(_begun, begun))
-        ticket = assistant.engine.submit(job)
-        assert begun.wait(PATIENCE)
-        began = time.perf_counter()
-        ticket.cancel()
-        while _working(llama):
-            pass
-        took.append(time.perf_counter() - began)
-        assert ticket.future.result(PATIENCE).generated_tokens < 800
-    print(
-        f"freed after {statistics.median(took) * 1e3:.0f} ms, at worst {max(took) * 1e3:.0f} ms"
-    )  # shown by pytest -rP
+    took = asking.freed(assistant, partial(_working, llama))
     assert statistics.median(took) < FREE
 
 
@@ -142,8 +125,3 @@ async def _through_a_kill(llama: Running, assistant: Assistant) -> None:
 
 def _working(llama: Running) -> bool:
     return any(slot["is_processing"] for slot in llama.get("/slots"))
-
-
-def _begun(event: threading.Event, candidate: int, token: int) -> bool:
-    event.set()
-    return False

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import statistics
-import threading
-import time
 import urllib.request
 from collections.abc import Iterator
 from functools import partial
@@ -20,7 +18,6 @@ from latency.summary import WARM
 from load.process import Running
 from starfill.app import LocalBackend
 from starfill.assist.assistant import Assistant
-from starfill.engine.job import Job
 
 pytestmark = [pytest.mark.engines, pytest.mark.parametrize("engine", [VLLM], ids=["vllm"], indirect=True)]
 
@@ -43,21 +40,7 @@ def assistant(running: Running, models: Models) -> Iterator[Assistant]:
 
 
 def test_cancelling_frees_the_engine(running: Running, assistant: Assistant) -> None:
-    ids = assistant.tokenizer.encode("numbers = [\n" + "".join(f"    {number},\n" for number in range(20)))
-    took = []
-    for number in range(10):
-        begun = threading.Event()
-        job = Job(key=f"file:///{number}.py", ids=ids, max_new_tokens=800, on_token=partial(_begun, begun))
-        ticket = assistant.engine.submit(job)
-        assert begun.wait(PATIENCE)
-        assert _metric(running, "num_requests_running") == 1
-        began = time.perf_counter()
-        ticket.cancel()
-        while _metric(running, "num_requests_running"):
-            assert time.perf_counter() - began < PATIENCE
-        took.append(time.perf_counter() - began)
-        assert ticket.future.result(PATIENCE).generated_tokens < 800
-    print(f"freed after {statistics.median(took) * 1e3:.0f} ms, at worst {max(took) * 1e3:.0f} ms")
+    took = asking.freed(assistant, partial(_metric, running, "num_requests_running"))
     assert statistics.median(took) < FREE
 
 
@@ -90,8 +73,3 @@ def _metric(running: Running, name: str) -> float:
         found = re.search(rf"^vllm:{name}{{.*}} (\S+)$", response.read().decode(), re.MULTILINE)
     assert found, name
     return float(found[1])
-
-
-def _begun(event: threading.Event, candidate: int, token: int) -> bool:
-    event.set()
-    return False
