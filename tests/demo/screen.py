@@ -102,6 +102,7 @@ async def demo(
     lines = text.split("\n")
     buffer = buffer or Buffer(URI, "python", text, cursor=(len(lines) - 1, len(lines[-1])))
     app = Demo(buffer, command, options)
+    app.NOTIFICATION_TIMEOUT = PATIENCE  # what was said is still there when a test looks
     async with app.run_test(size=(80, 24)) as pilot:
         screen = Screen(app, pilot)
         await screen.until(lambda: screen.state.startswith(state))

@@ -219,7 +219,7 @@ async def test_a_server_that_ends_is_said_and_the_text_stays(tmp_path):
     async with demo("#text\n", command=command) as screen:
         os.kill(process(), signal.SIGKILL)
         await screen.until(lambda: screen.state.startswith("the server has ended with code -9"))
-        assert any("save it and start again" in toast for toast in screen.toasts)
+        await screen.until(lambda: any("save it and start again" in toast for toast in screen.toasts))
         await screen.type("x")
         await screen.press("f2")
         await screen.until(lambda: len(screen.toasts) == 2)
