@@ -16,7 +16,7 @@ import torch
 
 from starfill.engine.cuda.steps import Table
 from starfill.engine.kv_cache import BLOCK, KVCache, KVShape
-from starfill.engine.linear.cuda import ROWS
+from starfill.engine.linear.cuda import ROWS, launching_on
 
 HEIGHTS = (1, 2, 4, 8, ROWS)  # rows of the steps that are captured
 REACH, GROWTH = 1024, 4  # positions that the smallest graphs look back over, and how much further each next one does
@@ -32,19 +32,14 @@ class CudaCapture:
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._device = device
-        with torch.cuda.device(device):
-            self._stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            self._pool = torch.cuda.graph_pool_handle()
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, work: Callable[[], None]) -> Callable[[], None]:
         graph = torch.cuda.CUDAGraph()
         # Another model may compute or load meanwhile: only what this thread does could spoil the capture.
         mode = "thread_local"
-        with (
-            torch.cuda.device(self._device),
-            torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode=mode),
-        ):
+        with torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode=mode):
             work()
         return graph.replay
 
@@ -79,24 +74,26 @@ class Graphs:
         Room in the caches must be reserved; they don't count the rows yet. The logits are the caller's to keep.
         """
         rows, reach = len(ids), max(cache.length for cache in caches) + len(ids) // len(caches)
-        if self._capture is None:
-            buffers = self._new_buffers(rows)
+        with launching_on(self._kv.device):
+            if self._capture is None:
+                buffers = self._new_buffers(rows)
+                self._fill(buffers, ids, caches)
+                step(Table(buffers.numbers, reach), buffers.logits)
+                return buffers.logits[rows - last :]
+            height = next(height for height in HEIGHTS if height >= rows)
+            replay = self._replay(step, height, next(each for each in self._reaches if each >= reach))
+            buffers = self._buffers[height]
             self._fill(buffers, ids, caches)
-            step(Table(buffers.numbers, reach), buffers.logits)
-            return buffers.logits[rows - last :]
-        height = next(height for height in HEIGHTS if height >= rows)
-        replay = self._replay(step, height, next(each for each in self._reaches if each >= reach))
-        buffers = self._buffers[height]
-        self._fill(buffers, ids, caches)
-        replay()
-        return buffers.logits[rows - last : rows].clone()
+            replay()
+            return buffers.logits[rows - last : rows].clone()
 
     def prepare(self, step: Step, report: Callable[[float, str], None]) -> None:
         """Capture all graphs, the largest first: the others find room in the memory that it took."""
         if self._capture is None:
             return
         kinds = list(itertools.product(reversed(HEIGHTS), reversed(self._reaches)))
-        with suppress(torch.OutOfMemoryError):  # the rest follows when it is used, where room can be made
+        # Where memory runs out, the rest follows when it is used: then room can be made.
+        with launching_on(self._kv.device), suppress(torch.OutOfMemoryError):
             for done, (height, reach) in enumerate(kinds):
                 report(1.0, f"preparing the GPU, {done} of {len(kinds)}")
                 self._replay(step, height, reach)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -32,6 +32,11 @@ ROWS = 16  # of input that the packed product takes
 BLOCK = 128  # input features that stand together
 WIDTH = 32  # output features are filled up to a multiple of this
 LEAST_GROUP = 32  # input features
+
+
+def launching_on(device: torch.device) -> AbstractContextManager[object]:
+    """Kernels are launched on the current device, which needn't be the one that holds what they are given."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +64,7 @@ class CudaLinear:
         from starfill.engine.cuda import full, product
 
         x = x.to(self.dtype).contiguous()
-        with torch.cuda.device(x.device) if x.is_cuda else nullcontext():
+        with launching_on(x.device):
             return product.few_rows(self, x) if len(x) <= ROWS else full.many_rows(self, x)
 
     def parts(self, x: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,63 @@
+"""Where everything is, on a machine with two GPUs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from hollow_gpus import HollowGPUs
+from random_checkpoint import Layout
+from starfill.checkpoint.config import read_config
+from starfill.engine.job import Sampling
+from starfill.engine.kv_cache import KVCache
+from starfill.engine.loader import load_model
+from starfill.engine.models.decoder import LanguageModel
+from starfill.engine.sampling import pick
+from tiny_checkpoints import BASES, write, write_quantized
+
+FIRST, SECOND = torch.device("cuda", 0), torch.device("cuda", 1)
+PLACES = {"on the second": (SECOND, SECOND), "spread": (FIRST, SECOND)}
+LAYOUTS = [Layout(4, 32, True), Layout(3, 64), Layout(8, -1), Layout(0)]
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> HollowGPUs:
+    return HollowGPUs(monkeypatch)
+
+
+def load(folder: Path, architecture: str, layout: Layout, devices: tuple[torch.device, ...]) -> LanguageModel:
+    return load_model(read_config(folder), devices[0], devices=devices).model
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("architecture", BASES)
+def test_all_of_a_pass_is_where_it_is_computed(
+    tmp_path: Path, gpus: HollowGPUs, architecture: str, place: str, layout: Layout
+) -> None:
+    fields, devices = BASES[architecture], PLACES[place]
+    (write_quantized(tmp_path, fields, layout) if layout.bits else write(tmp_path, fields))
+    with gpus():
+        model = load(tmp_path, architecture, layout, devices)
+        cache = KVCache(model.kv_shape)
+        for tokens in (100, 40, 3, 1):
+            logits = model(torch.zeros(tokens, dtype=torch.int64), cache, last=1)
+            assert logits.device == devices[-1]
+        other = cache.fork()
+        cache.park()
+        assert {layer.device.type for layer in cache._storage} == {"cpu"}
+        assert model.step(torch.zeros(2, dtype=torch.int64), [cache, other]).device == devices[-1]
+        assert tuple(layer.device for layer in cache._storage) == devices
+    if layout.bits:  # torch's own operators see to it themselves
+        assert {where for _, where in gpus.launched} == {device.index for device in devices}
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("sampling", [Sampling(0), Sampling(1.0), Sampling(0.8, 0.9)], ids=str)
+def test_a_token_is_picked_where_its_logits_are(gpus: HollowGPUs, sampling: Sampling) -> None:
+    with gpus():
+        logits, generator = torch.empty(300, device=SECOND), torch.Generator()
+        assert pick(logits, sampling, generator).device == SECOND
+        assert pick(logits, sampling, generator, allowed=[3, 4]).device == SECOND

@@ -1,0 +1,120 @@
+"""GPUs that aren't there: tensors know which one they are on and have no contents, kernels compute nothing.
+
+What this tells: whether everything that is computed together is on one device, the one that kernels are launched on.
+torch's fake tensors check it for its own operators; it can't index those of a GPU that it has no code for, so that is
+done here by the operators beneath.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from torch._subclasses import FakeTensorMode
+from torch.overrides import TorchFunctionMode
+from triton.runtime.interpreter import InterpretedFunction
+
+from starfill.engine import attention
+from starfill.engine.cuda import full, graphs, product
+from starfill.engine.linear import cuda
+
+aten = torch.ops.aten
+
+
+class HollowGPUs:
+    """current: the index of the device that kernels are launched on. launched: their names, and where."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.current = 0
+        self.launched: list[tuple[str, int]] = []
+        patch.setattr(torch.cuda, "device", self._device)
+        patch.setattr(InterpretedFunction, "run", lambda kernel, *args, **named: self._run(kernel, args, named))
+        patch.setattr(attention, "fused_attention", self._attention)
+        patch.setattr(graphs, "CudaCapture", lambda device: _replayed)
+        patch.setattr(product, "_multiprocessors", lambda device: 132)
+        patch.setattr(cuda, "obstacle", lambda: None)
+        full._scratch.cache_clear()
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        try:
+            with FakeTensorMode(allow_non_fake_inputs=True), _Indexing(), torch.inference_mode():
+                yield
+        finally:
+            full._scratch.cache_clear()
+
+    @contextmanager
+    def _device(self, device: torch.device) -> Iterator[None]:
+        before, self.current = self.current, device.index or 0
+        try:
+            yield
+        finally:
+            self.current = before
+
+    def _run(self, kernel: Any, args: Sequence[object], named: Mapping[str, object]) -> None:
+        name, here = kernel.fn.__name__, torch.device("cuda", self.current)
+        where = {each.device for each in (*args, *named.values()) if isinstance(each, torch.Tensor)}
+        assert where == {here}, f"{name} is launched on {here} with tensors on {where}"
+        self.launched.append((name, self.current))
+
+    def _attention(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *_: object) -> torch.Tensor:
+        assert q.device == k.device == v.device
+        return k.new_empty(len(q), q.shape[1] * q.shape[2])
+
+
+def _replayed(work: Callable[[], None]) -> Callable[[], None]:
+    return work
+
+
+class _Indexing(TorchFunctionMode):
+    def __torch_function__(
+        self, function: Any, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return INSTEAD.get(function, function)(*args, **(kwargs or {}))
+
+
+def _set(tensor: torch.Tensor, index: Any, value: Any) -> None:
+    part = _part(tensor, index)
+    aten.copy_(part, value) if isinstance(value, torch.Tensor) else aten.fill_(part, value)
+
+
+def _part(tensor: torch.Tensor, index: Any) -> torch.Tensor:
+    index = index if isinstance(index, tuple) else (index,)
+    dim, picked = 0, [None] * tensor.dim()
+    for each in index:
+        if each is Ellipsis:  # everything up to the last dimension's index
+            dim = tensor.dim() - 1
+            continue
+        if each is None:
+            tensor = aten.unsqueeze(tensor, dim)
+        elif isinstance(each, slice):
+            tensor = aten.slice(tensor, dim, each.start, each.stop, each.step or 1)
+        elif isinstance(each, torch.Tensor):
+            picked[dim] = each
+        else:
+            tensor, dim = aten.select(tensor, dim, each), dim - 1
+        dim += 1
+    return aten.index(tensor, picked) if any(each is not None for each in picked) else tensor
+
+
+def _item(tensor: torch.Tensor) -> int:
+    assert tensor.device.type == "cpu"  # nothing is read back from a GPU while a model computes
+    return 0
+
+
+INSTEAD: dict[Any, Callable[..., Any]] = {
+    # What torch has code of its own for, which wants to know the device
+    torch.Tensor.__getitem__: _part,
+    torch.Tensor.__setitem__: _set,
+    torch.Tensor.copy_: lambda tensor, other, non_blocking=False: aten.copy_(tensor, other),
+    torch.Tensor.contiguous: lambda tensor: aten.clone(tensor, memory_format=torch.contiguous_format),
+    # What depends on contents
+    torch.Tensor.item: _item,  # and of a list
+    torch.Tensor.__bool__: lambda tensor: True,  # of a check that all is well
+    torch.Tensor.data_ptr: lambda tensor: 1 << 12,
+    torch.Tensor.exponential_: lambda tensor, rate, generator: tensor,  # there are no generators either
+    torch.bincount: lambda tensor, minlength: tensor.new_empty(minlength),
+}
