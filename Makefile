@@ -54,7 +54,7 @@ bench-gpu:
 
 # Warnings are shown there, and are no errors: other versions of libraries have others. PYTEST: more options.
 test-cuda:
-	$(GPU_RUN) -m pytest -m cuda -W default -p no:cacheprovider tests/engine/test_cuda.py tests/engine/test_cuda_engine.py $(PYTEST)
+	STARFILL_TESTS_ON_GPU=1 $(GPU_RUN) -m pytest -m cuda -W default -p no:cacheprovider tests/engine/test_cuda*.py $(PYTEST)
 
 # How good the bundled model is, into its model card. DATA: the folder with HumanEval-SingleLineInfilling.jsonl.gz.
 evaluate-bundled: $(VENV)/installed

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from random_checkpoint import SHAPES, Layout, write
 
-if not torch.cuda.is_available():
-    os.environ.setdefault("TRITON_INTERPRET", "1")  # Triton's kernels run on the CPU; read when they are defined
+if "STARFILL_TESTS_ON_GPU" not in os.environ:  # the same tests everywhere; `make test-cuda` is for a GPU
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    os.environ["TRITON_INTERPRET"] = "1"  # its kernels run on the CPU; read when they are defined
 
 TINY = SHAPES["tiny"]
 MakeCheckpoint = Callable[..., Path]

@@ -20,7 +20,10 @@ from starfill.engine.loader import load_model
 from starfill.engine.models.decoder import Decoder, LanguageModel
 from tiny_checkpoints import BASES, dequantized, their_logits, write, write_quantized
 
-pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
+pytestmark = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU: make test-cuda"),
+]
 DEVICE = torch.device("cuda")
 VOCABULARY = 300
 LAYOUTS = [Layout(4, 32, True), Layout(3, 64), Layout(8, -1), Layout(0)]

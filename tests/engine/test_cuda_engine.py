@@ -19,7 +19,10 @@ from starfill.engine.kv_cache import KVCache
 from starfill.engine.local import LocalEngine
 from starfill.errors import EngineError
 
-pytestmark = [pytest.mark.cuda, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
+pytestmark = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU: make test-cuda"),
+]
 DEVICE = torch.device("cuda")
 PLENTY = 8 * 2**30  # bytes for KV states
 NEAR = 0.03  # of the logits' spread: what two ways of rounding may differ by

@@ -16,11 +16,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.toy import CONTEXT, INFO, VOCAB, Gate, OnDevice, Toy, eager, is_whole
+from engine.toy import CONTEXT, INFO, PLENTY, VOCAB, Gate, OnDevice, Toy, alone, answer, eager, is_whole, prompt
 from starfill.engine import candidates
 from starfill.engine.generate import advance, feed
 from starfill.engine.job import Finish, Job, Priority, Result, Sampling
-from starfill.engine.kv_cache import BLOCK, KVCache, KVShape
+from starfill.engine.kv_cache import BLOCK, KVCache
 from starfill.engine.local import LocalEngine
 from starfill.engine.pace import LEAST
 from starfill.engine.slots import Slot
@@ -28,7 +28,6 @@ from starfill.engine.worker import Worker
 from starfill.errors import EngineError
 
 ONE = Toy(on_device=True).kv_shape.bytes_per_token * BLOCK
-PLENTY = 1 << 30
 ROW = 8  # bytes that a row takes while it is computed
 
 
@@ -105,24 +104,6 @@ def served(model: Toy, worker: Worker | None = None) -> LocalEngine:
     engine._served.pace.learned = eager()
     engine._worker._slots.host_budget = PLENTY
     return engine
-
-
-def prompt(length: int, seed: int = 0) -> list[int]:
-    rng = random.Random(seed)
-    return [rng.randrange(VOCAB) for _ in range(length)]
-
-
-def answer(engine: LocalEngine, job: Job) -> Result:
-    return engine.submit(job).future.result(30)
-
-
-def alone(job: Job, salt: int = 0) -> tuple[tuple[int, ...], ...]:
-    """What is answered where there is no lack of memory."""
-    engine = LocalEngine(Toy(salt), INFO, PLENTY)
-    try:
-        return answer(engine, job).candidates
-    finally:
-        engine.close()
 
 
 # Together or not at all
@@ -372,33 +353,6 @@ def test_it_is_told_once_to_each_who_watches(device: Device) -> None:
         assert [len(mine) for mine in told] == [1, 1, 0]
     finally:
         worker.close()
-
-
-@pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-def test_a_gpu_whose_memory_runs_out() -> None:
-    """Fewer states fit than documents are open; each is 16 MiB large."""
-    model = Toy()
-    model.kv_shape = KVShape(64, 1, 256, torch.float32, torch.device("cuda"))
-    told: list[str | None] = []
-    torch.cuda.empty_cache()
-    room = torch.cuda.memory_reserved() + 5 * model.kv_shape.bytes_per_token * BLOCK
-    torch.cuda.set_per_process_memory_fraction(room / torch.cuda.get_device_properties(0).total_memory)
-    engine = served(model)
-    try:
-        engine.watch(told.append)
-        for turn in range(3):
-            for document in range(12):
-                job = Job(document, [*prompt(100, document), *[1] * turn], 5)
-                result = answer(engine, job)
-                assert result.candidates == alone(job) and (result.computed_tokens == 1 or not turn)
-        assert len(told) == 1
-        with pytest.raises(EngineError):
-            answer(engine, Job("large", prompt(100), 8, candidates=8))
-        assert answer(engine, Job("small", prompt(100), 8)).candidates == alone(Job("small", prompt(100), 8))
-    finally:
-        engine.close()
-        torch.cuda.set_per_process_memory_fraction(1.0)
 
 
 jobs = st.builds(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -14,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import MakeCheckpoint
-from engine.toy import CONTEXT, INFO, VOCAB, Gate, OnDevice, Toy, is_whole
+from engine.toy import CONTEXT, INFO, VOCAB, Gate, OnDevice, Toy, answer, is_whole, prompt
 from random_checkpoint import Layout
 from starfill.checkpoint.config import read_config
 from starfill.engine import slots as module
-from starfill.engine.job import Job, Priority, Result
+from starfill.engine.job import Job, Priority
 from starfill.engine.kv_cache import BLOCK, KVCache, KVShape
 from starfill.engine.local import LocalEngine
 from starfill.engine.machine import Memory
@@ -104,21 +103,6 @@ def test_a_state_from_elsewhere_is_parked_until_it_is_used() -> None:
     assert not cache.parked and cache.capacity == 2 * BLOCK and holds(cache, expected)
 
 
-@pytest.mark.cuda
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-def test_a_gpu_gets_its_memory_back_and_then_the_state() -> None:
-    cache, expected = filled(1000, KVShape(8, 2, 64, torch.float16, torch.device("cuda")))
-    held = torch.cuda.memory_allocated()
-    cache.park()
-    assert torch.cuda.memory_allocated() == held - cache.nbytes
-    assert all(storage.is_pinned() for storage in cache._storage) and holds(cache, expected)
-    assert holds(cache.fork(300), [layer[:, :, :300] for layer in expected])
-    for more in (0, 500):
-        cache.reserve(more)
-        assert all(storage.is_cuda for storage in cache._storage) and holds(cache, expected)
-        cache.park()
-
-
 # Many
 
 
@@ -129,11 +113,6 @@ def put(slots: Slots, key: Key, seed: int, shape: KVShape = TOY) -> Slot:
     Toy()(torch.tensor(ids[len(slot.ids) :]), slot.cache, 0)
     slot.ids[:] = ids
     return slot
-
-
-def prompt(length: int, seed: int) -> list[int]:
-    rng = random.Random(seed)
-    return [rng.randrange(VOCAB) for _ in range(length)]
 
 
 def parked(slots: Slots) -> list[bool]:
@@ -247,10 +226,6 @@ def start() -> Iterator[Start]:
     yield make
     for engine in engines:
         engine.close()
-
-
-def answer(engine: LocalEngine, job: Job) -> Result:
-    return engine.submit(job).future.result(30)
 
 
 def settled(engine: LocalEngine) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -14,9 +13,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.toy import INFO, VOCAB, Toy, is_whole
+from engine.toy import INFO, Toy, answer, is_whole, prompt
 from starfill.engine import saver as saver_module
-from starfill.engine.job import Job, Result
+from starfill.engine.job import Job
 from starfill.engine.kv_cache import KVCache, KVShape
 from starfill.engine.local import LocalEngine
 from starfill.engine.saved import ABANDONED, AGE, PARTIAL, SavedStates, State, clear, entries
@@ -318,15 +317,6 @@ def start(tmp_path: Path) -> Iterator[Start]:
     yield make
     for engine in engines:
         engine.close()
-
-
-def prompt(length: int, seed: int = 0) -> list[int]:
-    rng = random.Random(seed)
-    return [rng.randrange(VOCAB) for _ in range(length)]
-
-
-def answer(engine: LocalEngine, job: Job) -> Result:
-    return engine.submit(job).future.result(30)
 
 
 def test_a_new_engine_goes_on_where_the_last_one_stopped(start: Start) -> None:

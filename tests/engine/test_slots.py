@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.toy import CONTEXT, INFO, VOCAB, Toy, is_whole
-from starfill.engine.job import Job, Result
+from engine.toy import CONTEXT, INFO, VOCAB, Toy, answer, is_whole, prompt
+from starfill.engine.job import Job
 from starfill.engine.kv_cache import BLOCK
 from starfill.engine.local import LocalEngine
 from starfill.engine.slots import PLACES, SPARE, Key, Slot, Slots
@@ -31,11 +31,6 @@ def fill(slot: Slot, ids: list[int], generated: int = 0) -> None:
         model(torch.tensor([token]), slot.cache, 0)
     slot.ids.extend(new)
     assert is_whole(slot)
-
-
-def prompt(length: int, seed: int) -> list[int]:
-    rng = random.Random(seed)
-    return [rng.randrange(VOCAB) for _ in range(length)]
 
 
 def ask(slots: Slots, key: Key, ids: list[int], generated: int = 0) -> tuple[Slot, int]:
@@ -203,7 +198,3 @@ def test_warm_equals_cold_wherever_a_state_comes_from(jobs: list[tuple[str, list
     finally:
         warm.close()
         cold.close()
-
-
-def answer(engine: LocalEngine, job: Job) -> Result:
-    return engine.submit(job).future.result(30)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import random
 import threading
 import time
 import weakref
@@ -14,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.toy import CONTEXT, INFO, VOCAB, Gate, Toy, eager, is_whole
+from engine.toy import CONTEXT, INFO, VOCAB, Gate, Toy, answer, eager, is_whole, prompt
 from starfill.engine.candidates import Progress
 from starfill.engine.generate import run
-from starfill.engine.job import Finish, Job, Priority, Result, Sampling, Ticket
+from starfill.engine.job import Finish, Job, Priority, Sampling, Ticket
 from starfill.engine.kv_cache import KVCache
 from starfill.engine.local import LocalEngine
 from starfill.engine.pace import CHUNK, Pace
@@ -43,15 +42,6 @@ def serve(worker: Worker) -> Serve:
         return engine
 
     return serve
-
-
-def prompt(length: int, seed: int = 0) -> list[int]:
-    rng = random.Random(seed)
-    return [rng.randrange(VOCAB) for _ in range(length)]
-
-
-def answer(engine: LocalEngine, job: Job) -> Result:
-    return engine.submit(job).future.result(30)
 
 
 def alone(salt: int, job: Job) -> tuple[int, ...]:

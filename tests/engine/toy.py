@@ -12,13 +12,15 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from starfill.engine.job import ModelInfo
+from starfill.engine.job import Job, ModelInfo, Result
 from starfill.engine.kv_cache import KVCache, KVShape
+from starfill.engine.local import LocalEngine
 from starfill.engine.slots import Slot
 from starfill.engine.speculate import ROWS, Chances, Costs, Learned
 
 VOCAB = 12
 CONTEXT = 400
+PLENTY = 1 << 30  # bytes for KV states
 INFO = ModelInfo("toy", "toy", "cpu", "none", CONTEXT, VOCAB, 8, 0)
 
 
@@ -122,3 +124,21 @@ def read_ids(cache: KVCache) -> list[int]:
 def is_whole(slot: Slot) -> bool:
     """A slot's ids are exactly what its KV state was computed from."""
     return slot.ids == read_ids(slot.cache)
+
+
+def prompt(length: int, seed: int = 0) -> list[int]:
+    rng = random.Random(seed)
+    return [rng.randrange(VOCAB) for _ in range(length)]
+
+
+def answer(engine: LocalEngine, job: Job) -> Result:
+    return engine.submit(job).future.result(60)
+
+
+def alone(job: Job, salt: int = 0) -> tuple[tuple[int, ...], ...]:
+    """What is answered where there is no lack of memory."""
+    engine = LocalEngine(Toy(salt), INFO, PLENTY)
+    try:
+        return answer(engine, job).candidates
+    finally:
+        engine.close()

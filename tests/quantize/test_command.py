@@ -110,8 +110,6 @@ def test_a_destination_in_use(source: Path) -> None:
     ],
 )
 def test_options_that_cant_be_used(source: Path, options: tuple[object, ...], said: tuple[str, ...]) -> None:
-    if torch.cuda.is_available() and "--device" in options:
-        pytest.skip("there may be such a device")
     refused(run(source, "--method", "rtn", *options), *said)
     assert not (source.parent / "made").exists()
 
