@@ -158,10 +158,12 @@ def through_transformers(run: Run, case: Case, layout: Layout) -> float | None:
 
 
 def each_kernel(run: Run, cases: Sequence[Case], layout: Layout) -> None:
+    from gpu import chunks
     from gpu.kernels import ROWS, Place, cells, compare, products
 
     place = Place(run.device, run.dtype, run.ceilings.bandwidth, run.work.rounds)
     told: dict[str, Any] = run.found.setdefault("kernels", {"rows": ROWS})
+    told_chunks: dict[str, Any] = run.found.setdefault("chunks", {"rows": run.work.chunks})
     for size, its_layout in products([case.shape for case in cases], layout)[: run.work.products]:
         name = f"{size[0]} x {size[1]}, {described(its_layout)}"
         if run.late(f"kernels for {name}, and what follows"):
@@ -171,6 +173,12 @@ def each_kernel(run: Run, cases: Sequence[Case], layout: Layout) -> None:
         told[name] = {each.kernel: each.as_json() for each in found}
         columns = (*map(str, ROWS), "share of the bandwidth")
         table(run.console, f"{name}: microseconds by rows", columns, list(cells(found)), first="kernel")
+        empty(run.device)
+        prompted = chunks.compare(place, size, its_layout, run.work, run.ceilings.matrix)
+        told_chunks[name] = {each.kernel: each.as_json() for each in prompted}
+        columns = (*map(str, run.work.chunks), "share of the matrix rate")
+        title = f"{name}: microseconds by rows of a prompt, by room for weights in full"
+        table(run.console, title, columns, list(cells(prompted, run.work.chunks)), first="kernel")
         empty(run.device)
 
 

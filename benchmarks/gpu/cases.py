@@ -32,6 +32,7 @@ class Work:
     contexts: of decode, steps passes at each. rows: decoded together. prompts: cold ones, repeats of each. warm:
     contexts that so many keys are typed at. untimed: passes and keys before those that count. generated: by `generate`
     of transformers. ceilings: on what those are measured. products: of how many layers; rounds: of a product or copy.
+    chunks: rows of a prompt's products; rooms: bytes for their weights in full.
     """
 
     contexts: tuple[int, ...] = (512, 2048, 8192)
@@ -46,11 +47,13 @@ class Work:
     ceilings: Sizes = REAL_SIZES
     products: int = 100
     rounds: int = 10
+    chunks: tuple[int, ...] = (512, 2048, 4096)
+    rooms: tuple[int, ...] = tuple(mebibytes << 20 for mebibytes in (16, 32, 64, 128, 256, 512))
 
 
 REAL = Work()
 # To see that everything runs: on the CPU Triton's interpreter takes seconds for a pass.
-TINY = Work((18,), 2, (1, 2), (18,), 1, (18,), 2, 0, 2, Sizes(2**20, 64), 1, 1)
+TINY = Work((18,), 2, (1, 2), (18,), 1, (18,), 2, 0, 2, Sizes(2**20, 64), 1, 1, (18,), (8192, 65536))
 
 LAYOUT = Layout(4, 128, desc_act=True)  # what most of the mission's checkpoints are, and the slower order of rows
 TINY_LAYOUT = Layout(4, 32, desc_act=True)

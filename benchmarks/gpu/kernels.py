@@ -47,7 +47,8 @@ class Place:
 class Timed:
     """us: microseconds by rows; empty where there is no figure, and `why`.
 
-    share: of the bandwidth, that reading the weights takes with the fewest rows.
+    share: of the bandwidth, that reading the weights takes with the fewest rows; for a prompt's chunks (chunks.py) of
+    the matrix rate, with the most.
     """
 
     kernel: str
@@ -117,7 +118,7 @@ def _theirs(place: Place, blank: Timed, dtype: torch.dtype, make: Callable[[], t
         first, nbytes = make()
         calls = [first, *(make()[0] for _ in range(_needed(place, nbytes) - 1))]
     except Exception as error:  # a library that isn't there, a layout or a chip that a kernel doesn't take
-        return replace(blank, why=_sentence(error))
+        return replace(blank, why=sentence(error))
     return timed(place, blank, calls, dtype, nbytes, ROWS)
 
 
@@ -131,7 +132,7 @@ def timed(
             x = torch.randn(count, blank.size[0], device=place.device, dtype=dtype)
             us[count] = 1e6 * seconds([partial(call, x) for call in calls], place.device, place.rounds)
     except Exception as error:  # a tuning that takes more than the chip has
-        return replace(blank, why=_sentence(error))
+        return replace(blank, why=sentence(error))
     return replace(blank, us=us, share=nbytes / (us[rows[0]] / 1e6) / place.copied)
 
 
@@ -142,10 +143,10 @@ def copies(place: Place, size: Size, layout: Layout) -> list[CudaLinear]:
     return [first, *(replace(first, words=first.words.clone(), scales=first.scales.clone()) for _ in more)]
 
 
-def cells(rows: Sequence[Timed]) -> Iterator[tuple[str, ...]]:
+def cells(found: Sequence[Timed], rows: Sequence[int] = ROWS) -> Iterator[tuple[str, ...]]:
     """For a table: kernel, microseconds by rows, share."""
-    for each in rows:
-        figures = [f"{each.us[count]:.1f}" if count in each.us else "" for count in ROWS]
+    for each in found:
+        figures = [f"{each.us[count]:.1f}" if count in each.us else "" for count in rows]
         yield each.kernel, *figures, f"{each.share:.0%}" if each.us else each.why[:40]
 
 
@@ -153,5 +154,5 @@ def _needed(place: Place, nbytes: int) -> int:
     return -(-BEYOND_CACHES // nbytes) if place.device.type == "cuda" else 1
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".splitlines()[0]

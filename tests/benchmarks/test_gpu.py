@@ -139,13 +139,19 @@ def test_a_run_on_a_bare_machine() -> None:
     assert found["transformers"]["through"] == "dense float16 weights"
     assert found["transformers"]["tokens_s"] > 0
     assert {"ours", "dense", "Marlin"} <= set(found["kernels"]["32 x 64, 4 bits, groups of 32, act order"])
+    assert set(found["chunks"]["32 x 64, 4 bits, groups of 32, act order"]) == {
+        "dense",
+        "ours, 0.007812 MiB",
+        "ours, 0.0625 MiB",
+    }
     assert found["ceilings"]["bandwidth_gb_s"] > 0
-    for title in ("a warm keystroke", "a cold prompt", "bars", "microseconds by rows"):
+    for title in ("a warm keystroke", "a cold prompt", "bars", "microseconds by rows", "by room for"):
         assert title in told
 
 
 def test_the_tests_on_a_gpu_need_no_more_than_that() -> None:
-    tests = ("tests/engine/test_cuda.py", "tests/engine/test_cuda_engine.py")
+    tests = [str(path) for path in sorted((ROOT / "tests/engine").glob("test_cuda*.py"))]
+    assert len(tests) == 3
     told = on_a_bare_machine(
         "pytest", "--collect-only", "-W", "default", "-p", "no:cacheprovider", "-m", "cuda", *tests
     )

@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from engine.toy import INFO, Toy
+from starfill.engine import pace
 from starfill.engine.job import Job
 from starfill.engine.local import LocalEngine
-from starfill.engine.pace import CHUNK, DEVICE_CHUNK, DEVICE_PAUSE, LEAST, PAUSE, Pace, largest_chunk
+from starfill.engine.pace import CHUNK, DEVICE_CHUNK, DEVICE_LEAST, DEVICE_PAUSE, LEAST, PAUSE, Pace, largest_chunk
 
 
 @pytest.mark.parametrize(
@@ -32,10 +33,10 @@ def test_a_chunk_takes_as_long_as_a_pause_should(tokens: int, seconds: float, ch
     ("tokens", "seconds", "chunk"),
     [
         (DEVICE_CHUNK, DEVICE_PAUSE, DEVICE_CHUNK),
-        (300, 0.0, DEVICE_CHUNK),
-        (DEVICE_CHUNK, 3 * DEVICE_PAUSE, 5 * CHUNK),  # 682, in whole tiles
-        (DEVICE_CHUNK, 20 * DEVICE_PAUSE, 102),
-        (DEVICE_CHUNK, 1000 * DEVICE_PAUSE, LEAST),
+        (DEVICE_LEAST, 0.0, DEVICE_CHUNK),
+        (DEVICE_CHUNK, 3 * DEVICE_PAUSE, 10 * CHUNK),  # 1365, in whole tiles
+        (DEVICE_CHUNK, 1000 * DEVICE_PAUSE, DEVICE_LEAST),
+        (DEVICE_LEAST - 1, 1000 * DEVICE_PAUSE, DEVICE_CHUNK),  # mostly what a pass costs whatever it computes
     ],
 )
 def test_a_device_computes_more_at_once(tokens: int, seconds: float, chunk: int) -> None:
@@ -52,7 +53,7 @@ def test_where_memory_is_short_less_is_computed_whatever_time_there_is() -> None
         tried.append(pace.chunk)
         pace.learn(pace.chunk, 0.0)
         assert pace.chunk <= tried[-1]
-    assert tried == [500, 192, 64, 32, 16]
+    assert tried == [500, 250, 125, 62, 31, 16]
     assert not Pace().lower(LEAST)
 
 
@@ -85,7 +86,8 @@ def test_waiting_is_not_computing() -> None:
     assert model.calls == [CHUNK, CHUNK]
 
 
-def test_waiting_for_a_device_is() -> None:
+def test_waiting_for_a_device_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "DEVICE_LEAST", CHUNK)
     model = Toy(before=lambda: time.sleep(DEVICE_PAUSE), on_device=True)
     engine = LocalEngine(model, INFO, 1 << 20)
     try:

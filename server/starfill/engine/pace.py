@@ -13,8 +13,9 @@ CHUNK = 128  # tokens prefilled between two chances to give way, at most
 LEAST = 16  # and at least: fewer take a large model hardly less time
 PAUSE = 0.05  # seconds that it should take
 
-DEVICE_CHUNK = 2048  # on a device, which only many rows keep busy
-DEVICE_PAUSE = 0.15  # and there, since a pass has costs of its own: weights that are dequantized for it
+DEVICE_CHUNK = 4096  # on a device, which only many rows keep busy
+DEVICE_LEAST = 512  # and there, where whatever the rows all weights are dequantized: that should be the lesser part
+DEVICE_PAUSE = 0.15
 
 
 def largest_chunk(device: torch.device) -> int:
@@ -31,14 +32,15 @@ class Pace:
     """
 
     def __init__(self, *, on_device: bool = False) -> None:
-        self._most, self._pause = (DEVICE_CHUNK, DEVICE_PAUSE) if on_device else (CHUNK, PAUSE)
+        self._least, self._most = (DEVICE_LEAST, DEVICE_CHUNK) if on_device else (LEAST, CHUNK)
+        self._pause = DEVICE_PAUSE if on_device else PAUSE
         self.chunk = self._most
         self.learned = Learned()
         self.clock = time.perf_counter if on_device else time.thread_time
 
     def learn(self, tokens: int, seconds: float) -> None:
-        if tokens >= LEAST:  # what a pass costs besides would count for too much
-            chunk = min(max(int(self._pause * tokens / max(seconds, 1e-6)), LEAST), self._most)
+        if tokens >= self._least:  # of fewer, what a pass costs besides would count for too much
+            chunk = min(max(int(self._pause * tokens / max(seconds, 1e-6)), self._least), self._most)
             self.chunk = chunk if chunk < CHUNK else chunk // CHUNK * CHUNK  # a device computes in tiles of as many
 
     def lower(self, tokens: int) -> bool:

@@ -27,7 +27,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> HollowGPUs:
     return HollowGPUs(monkeypatch)
 
 
-def load(folder: Path, architecture: str, layout: Layout, devices: tuple[torch.device, ...]) -> LanguageModel:
+def load(folder: Path, devices: tuple[torch.device, ...]) -> LanguageModel:
     return load_model(read_config(folder), devices[0], devices=devices).model
 
 
@@ -40,7 +40,7 @@ def test_all_of_a_pass_is_where_it_is_computed(
     fields, devices = BASES[architecture], PLACES[place]
     (write_quantized(tmp_path, fields, layout) if layout.bits else write(tmp_path, fields))
     with gpus():
-        model = load(tmp_path, architecture, layout, devices)
+        model = load(tmp_path, devices)
         cache = KVCache(model.kv_shape)
         for tokens in (100, 40, 3, 1):
             logits = model(torch.zeros(tokens, dtype=torch.int64), cache, last=1)
@@ -52,6 +52,19 @@ def test_all_of_a_pass_is_where_it_is_computed(
         assert tuple(layer.device for layer in cache._storage) == devices
     if layout.bits:  # torch's own operators see to it themselves
         assert {where for _, where in gpus.launched} == {device.index for device in devices}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_whatever_a_model_needs_is_compiled_while_it_is_loaded(tmp_path: Path, gpus: HollowGPUs, place: str) -> None:
+    folder = write_quantized(tmp_path, BASES["llama"], LAYOUTS[0])
+    with gpus():
+        model = load(folder, PLACES[place])
+        compiled = set(gpus.launched)
+        cache = KVCache(model.kv_shape)
+        for tokens in (100, 40, 3, 1):
+            model(torch.zeros(tokens, dtype=torch.int64), cache, last=1)
+    assert set(gpus.launched) == compiled
+    assert {"product", "dequantize"} <= {name for name, _ in compiled}
 
 
 @torch.inference_mode()

@@ -49,13 +49,16 @@ def dequantize(
         tl.store(out + row[:, None] * K + k, weights.to(out.dtype.element_ty), mask=there[:, None] & (k < K))
 
 
-def many_rows(linear: CudaLinear, x: torch.Tensor) -> torch.Tensor:
-    """x [T, K] in the layer's dtype -> [T, N] in that dtype: weights in full, some output features at a time."""
+def many_rows(linear: CudaLinear, x: torch.Tensor, room: torch.Tensor | None = None) -> torch.Tensor:
+    """x [T, K] in the layer's dtype -> [T, N] in that dtype: weights in full, some output features at a time.
+
+    room: for them, [elements] in that dtype; None for what all layers share.
+    """
     if linear.order is not None:
         x = x.index_select(1, linear.order)
     features = linear.out_features
     y = torch.empty(len(x), features, dtype=linear.dtype, device=x.device)
-    room = _scratch(x.device, linear.dtype)
+    room = _scratch(x.device, linear.dtype) if room is None else room
     widest = max(TILE, len(room) // linear.in_features // TILE * TILE)
     tiles = -(-features // widest)
     width = -(-features // (tiles * TILE)) * TILE

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -209,9 +209,13 @@ class Decoder(ABC):
         self._steps[0](x, rotation, table, logits)
 
     def prepare(self, report: Callable[[float, str], None]) -> None:
-        """On a GPU: compile and capture what passes of few rows need, or the first ones would wait for it."""
+        """On a GPU: compile and capture what passes need, or the first ones would wait for it."""
         if self._steps is not None:
             self._steps[1].prepare(self._step, report)
+        if self.kv_shape.on_device:
+            with suppress(torch.OutOfMemoryError):
+                for rows in (1, ROWS + 1):
+                    self(torch.zeros(rows, dtype=torch.int64), KVCache(self.kv_shape), last=1)
 
     def _run(self, ids: torch.Tensor, caches: Sequence[KVCache], last: int) -> torch.Tensor:
         """Logits [last, vocab] of the last rows; the caches hold the rows' KV, but don't count them yet."""
