@@ -122,7 +122,7 @@ def test_all_are_captured_beforehand() -> None:
     assert seen.captured == 15
 
 
-def test_where_memory_runs_out_while_preparing_the_rest_is_captured_when_it_is_used() -> None:
+def test_where_memory_ran_out_the_rest_is_captured_when_it_is_used() -> None:
     seen = Recorder()
 
     def capture(work: Callable[[], None]) -> Callable[[], None]:
@@ -131,7 +131,8 @@ def test_where_memory_runs_out_while_preparing_the_rest_is_captured_when_it_is_u
         return seen.capture(work)
 
     graphs = Graphs(KV, VOCABULARY, 9000, capture)
-    graphs.prepare(seen.step, lambda *_: None)
+    with pytest.raises(torch.OutOfMemoryError):
+        graphs.prepare(seen.step, lambda *_: None)
     assert seen.captured == 2
     with pytest.raises(torch.OutOfMemoryError):
         graphs(seen.step, some_ids(1), [cache_of(0)], last=1)
@@ -178,3 +179,17 @@ def test_a_model_prepares_its_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     model.prepare(lambda done, doing: told.append(doing))
     assert heights == list(reversed(HEIGHTS))
     assert len(told) == len(heights)
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError(), RuntimeError("CUDA error: out of memory")])
+def test_a_model_is_loaded_where_memory_runs_out_while_it_prepares(error: RuntimeError) -> None:
+    model = random_model(BIGCODE)
+
+    def fails(work: Callable[[], None]) -> Callable[[], None]:
+        raise error
+
+    assert model._steps is not None
+    model._steps = (model._steps[0], Graphs(model.kv_shape, model.vocab_size, model.context_length, fails))
+    told: list[str] = []
+    model.prepare(lambda done, doing: told.append(doing))
+    assert len(told) == 1

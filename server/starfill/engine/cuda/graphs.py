@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
@@ -92,8 +91,7 @@ class Graphs:
         if self._capture is None:
             return
         kinds = list(itertools.product(reversed(HEIGHTS), reversed(self._reaches)))
-        # Where memory runs out, the rest follows when it is used: then room can be made.
-        with launching_on(self._kv.device), suppress(torch.OutOfMemoryError):
+        with launching_on(self._kv.device):
             for done, (height, reach) in enumerate(kinds):
                 report(1.0, f"preparing the GPU, {done} of {len(kinds)}")
                 self._replay(step, height, reach)

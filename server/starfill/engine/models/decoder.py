@@ -25,6 +25,7 @@ from starfill.engine.models.norm import Norm
 from starfill.engine.models.source import Source
 from starfill.engine.native import native
 from starfill.engine.native.team import Team
+from starfill.engine.shortage import shortage_named
 
 if TYPE_CHECKING:
     from starfill.engine.cuda.graphs import Graphs
@@ -150,7 +151,7 @@ class Decoder(ABC):
 
         ids may be on the CPU whatever the model is on: then nothing waits for its device.
         """
-        with self._timed(len(ids)):
+        with self._computing(len(ids)):
             logits = self._run(ids, (cache,), last)
         cache.advance(len(ids))
         return logits
@@ -160,17 +161,21 @@ class Decoder(ABC):
 
         With quantized linears, row n has the same bits as `self(ids[n:n+1], caches[n], 1)`. All caches advance or none.
         """
-        with self._timed(len(ids)):
+        with self._computing(len(ids)):
             logits = self._run(ids, caches, last=len(ids))
         for cache in caches:
             cache.advance(1)
         return logits
 
     @contextmanager
-    def _timed(self, rows: int) -> Iterator[None]:
-        """A pass on as many threads as the machine has to spare."""
+    def _computing(self, rows: int) -> Iterator[None]:
+        """A pass: on the CPU with as many threads as the machine has to spare."""
+        if self.kv_shape.on_device:
+            with shortage_named():
+                yield
+            return
         kernels = native()
-        if kernels is None or self.kv_shape.device.type != "cpu":
+        if kernels is None:
             yield
             return
         kernels.threads = self._team.threads
@@ -210,10 +215,11 @@ class Decoder(ABC):
 
     def prepare(self, report: Callable[[float, str], None]) -> None:
         """On a GPU: compile and capture what passes need, or the first ones would wait for it."""
-        if self._steps is not None:
-            self._steps[1].prepare(self._step, report)
-        if self.kv_shape.on_device:
-            with suppress(torch.OutOfMemoryError):
+        # Where memory runs out, the rest follows when it is used: then room can be made.
+        with suppress(torch.OutOfMemoryError), shortage_named():
+            if self._steps is not None:
+                self._steps[1].prepare(self._step, report)
+            if self.kv_shape.on_device:
                 for rows in (1, ROWS + 1):
                     self(torch.zeros(rows, dtype=torch.int64), KVCache(self.kv_shape), last=1)
 
