@@ -48,7 +48,11 @@ class Twice:
     def release(self, key: Hashable) -> None:
         self._engine.release(key)
 
-    def resize(self, cache_bytes: int) -> None:
+    @property
+    def cache_bytes(self) -> int:
+        return self._engine.cache_bytes
+
+    def resize(self, cache_bytes: int | None) -> None:
         self._engine.resize(cache_bytes)
 
     def persist(self, nbytes: int, keeps: Callable[[str], bool]) -> None:

@@ -148,7 +148,7 @@ class LocalBackend:
             lambda: load_model(config, device, packed_cache(), report, identity.name, devices)
         ).result()
         states = saved_states(), model_key(config, loaded.info)
-        engine = LocalEngine(loaded.model, loaded.info, settings.cache_bytes, the_worker(), states)
+        engine = LocalEngine(loaded.model, loaded.info, settings.cache_budget, the_worker(), states)
         _leave_out_of_garbage_collections()
         return Opened(engine, tokenizer, dialect, settings)
 

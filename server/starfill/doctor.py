@@ -83,8 +83,9 @@ def _model_checks(assistant: Assistant, settings: Settings) -> Iterator[Check]:
     if elsewhere:
         return
     yield Check("key/value state per token", True, f"{info.kv_bytes_per_token / 1024:.1f} KiB")
-    fitting = settings.cache_bytes // (info.kv_bytes_per_token * assistant.context)
-    detail = f"{fitting} with {assistant.context} tokens each in {settings.cache_bytes / 2**20:.0f} MiB"
+    budget = assistant.engine.cache_bytes
+    fitting = budget // (info.kv_bytes_per_token * assistant.context)
+    detail = f"{fitting} with {assistant.context} tokens each in {budget / 2**20:.0f} MiB"
     yield Check("documents that fit", fitting > 0, detail)
 
 

@@ -118,8 +118,12 @@ class Settings:
         metadata=about(whole(1, 8), "How many different suggestions to compute, when asked for explicitly."),
     )
     cache_bytes: int = field(
-        default=512 * 2**20,
-        metadata=about(whole(0, 2**40), "Memory for the key/value state of open documents, in bytes."),
+        default=0,
+        metadata=about(
+            whole(0, 2**40),
+            "Memory for the key/value state of open documents, in bytes; 0 takes enough for eight of them, up to a "
+            "quarter of the free memory (half of a GPU's).",
+        ),
     )
     saved_state_bytes: int = field(
         default=0,
@@ -236,6 +240,11 @@ class Settings:
             "`insert-before`, `insert-after` or `show`), `kind` and `languages` if wanted.",
         ),
     )
+
+    @property
+    def cache_budget(self) -> int | None:
+        """Bytes for key/value states; None for what suits the models and the machine."""
+        return self.cache_bytes or None
 
     @property
     def completes_remotely(self) -> bool:

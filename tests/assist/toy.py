@@ -95,7 +95,7 @@ class ByHeart:
     idle: list[Job] = field(default_factory=list)
     released: list[Hashable] = field(default_factory=list)
     cancelled: list[Job] = field(default_factory=list)
-    cache_bytes: int = 0
+    cache_bytes: int | None = 0
     closed: bool = False
     _slots: dict[Hashable, Sequence[int]] = field(default_factory=dict)
 
@@ -115,7 +115,7 @@ class ByHeart:
     def release(self, key: Hashable) -> None:
         self.released.append(key)
 
-    def resize(self, cache_bytes: int) -> None:
+    def resize(self, cache_bytes: int | None) -> None:
         self.cache_bytes = cache_bytes
 
     def persist(self, nbytes: int, keeps: Callable[[str], bool]) -> None:

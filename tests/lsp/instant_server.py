@@ -32,7 +32,9 @@ class InstantEngine:
     def release(self, key: Hashable) -> None:
         pass
 
-    def resize(self, cache_bytes: int) -> None:
+    cache_bytes = 0
+
+    def resize(self, cache_bytes: int | None) -> None:
         pass
 
     def persist(self, nbytes: int, keeps: object) -> None:

@@ -75,7 +75,7 @@ class Assistant:
         """From the next request on; what was suggested under other settings is forgotten."""
         for memory in self._memories.values():
             memory.forget_suggestions()
-        self.engine.resize(settings.cache_bytes)
+        self.engine.resize(settings.cache_budget)
         self.engine.persist(settings.saved_state_bytes, settings.keeps)
         self._asking = Asking(self.tokenizer, self.dialect, self._index, settings, self.info.context_length)
 

@@ -132,8 +132,13 @@ class Engine(Protocol):
         """Forget the slot of a closed document."""
         ...
 
-    def resize(self, cache_bytes: int) -> None:
-        """A new byte budget for the KV states of all documents, of all models that share it."""
+    @property
+    def cache_bytes(self) -> int:
+        """The byte budget for the KV states of all documents, of all models that share it; 0 where none are here."""
+        ...
+
+    def resize(self, cache_bytes: int | None) -> None:
+        """Another budget; None for what suits the models and the machine."""
         ...
 
     def persist(self, nbytes: int, keeps: Callable[[str], bool]) -> None:

@@ -14,7 +14,7 @@ from starfill.engine.worker import Worker
 
 
 class LocalEngine:
-    """cache_bytes: the worker's budget from now on, which all its models share.
+    """cache_bytes: the worker's budget from now on, which all its models share; None for what suits them.
 
     worker: computes for this model among others; None makes one of its own, closed with the engine.
     states: the folder for `persist`, and this model's name in it (`saved.model_key`); None where nothing is ever saved.
@@ -24,7 +24,7 @@ class LocalEngine:
         self,
         model: Model,
         info: ModelInfo,
-        cache_bytes: int,
+        cache_bytes: int | None,
         worker: Worker | None = None,
         states: tuple[Path, str] | None = None,
     ) -> None:
@@ -46,8 +46,13 @@ class LocalEngine:
     def release(self, key: Hashable) -> None:
         self._worker.release(self._served, key)
 
-    def resize(self, cache_bytes: int) -> None:
-        """A new byte budget for the KV states of all models; it holds when the next job ends."""
+    @property
+    def cache_bytes(self) -> int:
+        """See `job.Engine`."""
+        return self._worker.cache_bytes
+
+    def resize(self, cache_bytes: int | None) -> None:
+        """See `job.Engine`; it holds when the next job ends."""
         self._worker.resize(cache_bytes)
 
     def persist(self, nbytes: int, keeps: Callable[[str], bool]) -> None:

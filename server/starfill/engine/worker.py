@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import torch
 
+from starfill.engine.budget import automatic
 from starfill.engine.generate import Pause, run
 from starfill.engine.job import Finish, Job, Priority, Ticket
 from starfill.engine.room import Room, Told
@@ -36,6 +37,7 @@ class Worker:
         self._room = Room(self._slots)
         self._condition = threading.Condition()
         self._served: set[Served] = set()
+        self._asked: int | None = 0
         self._tasks: dict[Key, Task] = {}
         self._ended: list[Task] = []  # superseded or cancelled before their end; the thread answers them
         self._released: set[Key] = set()
@@ -51,6 +53,7 @@ class Worker:
         with self._condition:
             if not self._closing:
                 self._served.add(served)
+                self._slots.budget = self._budget()
 
     def submit(self, served: Served, job: Job) -> Ticket:
         """A job for a model that isn't served any more is cancelled at once."""
@@ -75,9 +78,17 @@ class Worker:
             self._released.add((served, key))
             self._condition.notify_all()
 
-    def resize(self, cache_bytes: int) -> None:
-        """The byte budget for the KV states of all models; it holds when the next job ends."""
-        self._slots.budget = cache_bytes
+    @property
+    def cache_bytes(self) -> int:
+        """The byte budget for the KV states of all models."""
+        return self._slots.budget
+
+    def resize(self, cache_bytes: int | None) -> None:
+        """Another budget, None for what suits the models and the machine; it holds when the next job ends."""
+        with self._condition:
+            if cache_bytes != self._asked:  # else it stays, also where a GPU's memory ran out and it was lowered
+                self._asked = cache_bytes
+                self._slots.budget = self._budget()
 
     def persist(self, served: Served, saved: SavedStates) -> None:
         """Where the model's states are kept from now on, and what of them."""
@@ -110,6 +121,9 @@ class Worker:
         # A thread that is inside torch when the interpreter ends aborts the process.
         self._thread.join()
         self._saver.finish(SAVING)
+
+    def _budget(self) -> int:
+        return automatic([each.model.kv_shape for each in self._served]) if self._asked is None else self._asked
 
     def _dismiss(self, served: Served) -> None:
         if served not in self._served:

@@ -69,7 +69,7 @@ class Instructor:
         """From the next request on."""
         self._settings = settings
         self._room = Room.of(self.info, settings)
-        self._engine.resize(settings.cache_bytes)
+        self._engine.resize(settings.cache_budget)
 
     def refusal(self, document: Document, selection: Span, action: Action) -> str | None:
         """Why that can't be asked here, as far as a quick look tells: no model is asked, nothing parsed. Else None."""

@@ -80,7 +80,11 @@ class RemoteEngine:
     def release(self, key: Hashable) -> None:
         self._network.call(self._release, key)
 
-    def resize(self, cache_bytes: int) -> None:
+    @property
+    def cache_bytes(self) -> int:
+        return 0
+
+    def resize(self, cache_bytes: int | None) -> None:
         """The engine there keeps the states, by budgets of its own."""
 
     def persist(self, nbytes: int, keeps: Callable[[str], bool]) -> None:
