@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -29,6 +31,14 @@ def test_the_cache_grows_in_blocks_and_keeps_what_it_holds() -> None:
     assert torch.equal(keys[:, :300], written)
     assert torch.equal(values[:, :300], -written)
     assert cache.nbytes == SHAPE.bytes_per_token * cache.capacity
+
+
+def test_the_cache_never_has_room_for_more_than_a_model_can_have() -> None:
+    cache = KVCache(replace(SHAPE, longest=500))
+    for length in (300, 301, 500):
+        cache.reserve(length - cache.length)
+        cache.advance(length - cache.length)
+        assert cache.capacity == {300: 384, 301: 384, 500: 512}[length]
 
 
 @pytest.mark.parametrize("heads,kv_heads", [(4, 1), (8, 2), (6, 6)])

@@ -20,6 +20,7 @@ class KVShape:
     dtype: torch.dtype
     device: torch.device  # where token ids go, and all layers unless `devices` says otherwise
     devices: tuple[torch.device, ...] = ()  # of each layer
+    longest: int = 1 << 30  # positions that a sequence can have
 
     @property
     def bytes_per_token(self) -> int:
@@ -57,12 +58,12 @@ class KVCache:
         return self.shape.bytes_per_token * self.capacity
 
     def reserve(self, tokens: int) -> None:
-        """Make room for `tokens` more, by half as much again at least, so that growing stays cheap."""
+        """Make room for `tokens` more; by half as much again where that isn't too long, so that growing stays cheap."""
         needed = self.length + tokens
         if self.parked:
             self._resize(max(needed, self.capacity))
         elif needed > self.capacity:
-            self._resize(max(needed, self.capacity * 3 // 2))
+            self._resize(max(needed, min(self.capacity * 3 // 2, self.shape.longest)))
 
     def _resize(self, capacity: int, *, copy: bool = False) -> None:
         """Layers grow one at a time, so that only one is ever held twice; what is parked stays whole until all do.

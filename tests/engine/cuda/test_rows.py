@@ -58,7 +58,7 @@ FUNCTIONS: dict[int, Callable[[torch.Tensor], torch.Tensor]] = {
 def test_activate(kind: int, gated: bool) -> None:
     width = 40
     up, gate = torch.randn(2, ROWS, width) * 4, torch.randn(3, ROWS, width) * 4
-    up[0, 0, :4] = torch.tensor([-100.0, 100.0, -1e4, 0.0])
+    (gate if gated else up)[0, 0, :4] = torch.tensor([-100.0, 100.0, -1e4, 0.0])
     bias = torch.randn(width)
     out = torch.full((ROWS + 1, width), NAN)
     kernels.activate[ROWS, 2](

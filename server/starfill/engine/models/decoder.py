@@ -131,7 +131,8 @@ class Decoder(ABC):
         ending: tuple[Norm, Linear],
         window: int | None = None,
     ) -> None:
-        self.kv_shape = replace(config.kv_shape(source.quantized, source.device), devices=source.devices)
+        shape = config.kv_shape(source.quantized, source.device)
+        self.kv_shape = replace(shape, devices=source.devices, longest=config.context_length)
         self.stages = stages(blocks, source.devices)
         self.window = window
         self.vocab_size, self.context_length = config.vocab_size, config.context_length
