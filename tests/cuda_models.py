@@ -67,12 +67,12 @@ class Plain(CudaLinear):
 
 
 class RandomSource:
-    """See models/source.py. packed: whether linears are a GPU's own, else they are `Plain`."""
+    """See models/source.py. packed: the layout of a GPU's own linears; without one they are `Plain`."""
 
     quantized = True
     device = CPU
 
-    def __init__(self, layers: int, dtype: torch.dtype, packed: bool) -> None:
+    def __init__(self, layers: int, dtype: torch.dtype, packed: Layout | None) -> None:
         self.devices = (CPU,) * layers
         self._dtype, self._packed = dtype, packed
         self._rng = torch.Generator().manual_seed(1)
@@ -90,9 +90,13 @@ class RandomSource:
         return torch.randn(shape, generator=self._rng).to(self._dtype)
 
     def linear(self, name: str, in_features: int, out_features: int, bias: bool) -> Linear:
-        made = random_linear(name, in_features, out_features, LAYOUT, self._rng)
+        layout = self._packed or LAYOUT
+        made = random_linear(name, in_features, out_features, layout, self._rng)
+        if layout.desc_act:  # the order follows from the inputs, in GPTQ: it is the same for all who have the same
+            order = torch.randperm(in_features, generator=torch.Generator().manual_seed(in_features))
+            made[f"{name}.g_idx"] = made[f"{name}.g_idx"].sort().values[order]
         tensors = {part: made[f"{name}.{part}"] for part in ("qweight", "qzeros", "scales", "g_idx")}
-        layer = Packed(**tensors, bias=made[f"{name}.bias"] if bias else None, bits=LAYOUT.bits, zero_offset=1)
+        layer = Packed(**tensors, bias=made[f"{name}.bias"] if bias else None, bits=layout.bits, zero_offset=1)
         if self._packed:
             return pack(layer, CPU, self._dtype)
         return Plain.of(dequantize(layer).float(), None if layer.bias is None else layer.bias.float(), self._dtype)
@@ -102,7 +106,7 @@ class RandomSource:
         return pack_head(weight, CPU, self._dtype) if self._packed else Plain.of(weight.t(), None, self._dtype)
 
 
-def random_model(fields: dict[str, Any], packed: bool = False, dtype: torch.dtype = torch.float16) -> Decoder:
+def random_model(fields: dict[str, Any], packed: Layout | None = None, dtype: torch.dtype = torch.float16) -> Decoder:
     """fields: a config.json. Its KV states are in `dtype`."""
     module = ARCHITECTURES[fields["model_type"]]
     config = module.Config.parse(fields, "config.json")

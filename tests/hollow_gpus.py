@@ -113,6 +113,7 @@ INSTEAD: dict[Any, Callable[..., Any]] = {
     torch.Tensor.contiguous: lambda tensor: aten.clone(tensor, memory_format=torch.contiguous_format),
     # What depends on contents
     torch.Tensor.item: _item,  # and of a list
+    torch.equal: lambda tensor, other: tensor.device == other.device,
     torch.Tensor.__bool__: lambda tensor: True,  # of a check that all is well
     torch.Tensor.data_ptr: lambda tensor: 1 << 12,
     torch.Tensor.exponential_: lambda tensor, rate, generator: tensor,  # there are no generators either

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -56,6 +56,11 @@ class RandomSource:
 
     def linear(self, name: str, in_features: int, out_features: int, bias: bool) -> Linear:
         layer = random_layer(self._layout, in_features, out_features, self.device, self._generator(name), bias)
+        if (
+            self._layout.desc_act
+        ):  # the order follows from the inputs, in GPTQ: it is the same for all who have the same
+            order = torch.randperm(in_features, device=self.device, generator=self._generator(str(in_features)))
+            layer = replace(layer, g_idx=layer.g_idx.sort().values[order])
         return self._counted(cuda.pack(layer, self.device, self.dtype))
 
     def head(self, name: str, tied: str | None, shape: tuple[int, ...]) -> Linear:

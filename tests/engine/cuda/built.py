@@ -97,7 +97,9 @@ def spread(heads: int, kv_heads: int, dim: int, widths: tuple[int, int, int], ro
 
 def activate(width: int, kind: int, gated: bool, out: str) -> Build:
     types = {"up_parts": F32, "up_bias": F32, "out": out} | ({"gate_parts": F32} if gated else {})
-    constants = {"WIDTH": width, "BLOCK": 512, "UP_SPLITS": 3, "GATE_SPLITS": 3 if gated else 0, "KIND": kind}
+    row = 2 * width if gated else width
+    constants = {"WIDTH": width, "BLOCK": 512, "UP_WIDTH": row, "GATE_WIDTH": row, "KIND": kind}
+    constants |= {"UP_SPLITS": 3, "GATE_SPLITS": 3 if gated else 0}
     return Build(rows.activate, types, constants, warps=4)
 
 

@@ -61,12 +61,24 @@ def test_activate(kind: int, gated: bool) -> None:
     (gate if gated else up)[0, 0, :4] = torch.tensor([-100.0, 100.0, -1e4, 0.0])
     bias = torch.randn(width)
     out = torch.full((ROWS + 1, width), NAN)
-    kernels.activate[ROWS, 2](
-        up, gate if gated else None, bias, None, out, WIDTH=width, BLOCK=32, UP_SPLITS=2, GATE_SPLITS=3, KIND=kind
-    )
+    how = {"WIDTH": width, "BLOCK": 32, "UP_WIDTH": width, "GATE_WIDTH": width, "UP_SPLITS": 2, "GATE_SPLITS": 3}
+    kernels.activate[ROWS, 2](up, gate if gated else None, bias, None, out, **how, KIND=kind)
     total = up.sum(0) + bias
     expected = FUNCTIONS[kind](gate.sum(0)) * total if gated else FUNCTIONS[kind](total)
     assert close(out[:ROWS], expected)
+    assert out[ROWS].isnan().all()
+
+
+def test_activate_of_one_product_for_both() -> None:
+    width = 40
+    both, bias = torch.randn(3, ROWS, 2 * width), torch.randn(2 * width)
+    out = torch.full((ROWS + 1, width), NAN)
+    how = {"UP_WIDTH": 2 * width, "GATE_WIDTH": 2 * width, "UP_SPLITS": 3, "GATE_SPLITS": 3}
+    kernels.activate[ROWS, 2](
+        both[:, :, width:], both, bias[width:], bias, out, WIDTH=width, BLOCK=32, **how, KIND=kernels.SILU.value
+    )
+    gate, up = (both.sum(0) + bias).split(width, 1)
+    assert close(out[:ROWS], F.silu(gate) * up)
     assert out[ROWS].isnan().all()
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from cuda_models import BIGCODE, LLAMA, STARCODER2, random_cache, random_model, same, some_ids
+from random_checkpoint import Layout
 from starfill.engine.kv_cache import KVCache, KVShape
 from starfill.engine.models.decoder import Decoder
 
@@ -65,8 +66,13 @@ def test_it_computes_what_the_blocks_do(name: str) -> None:
 
 
 @torch.inference_mode()
-def test_with_packed_linears() -> None:
-    compare(random_model(LLAMA, packed=True), start=130, rows=2, tolerance=0.003)
+@pytest.mark.parametrize("layout", [Layout(4, 32, True), Layout(3, 64, sym=False)], ids=str)
+def test_with_packed_linears(layout: Layout) -> None:
+    """Those of one input are one."""
+    model = random_model(LLAMA | {"attention_bias": True}, packed=layout)
+    parts = model.stages[0][1][0].parts()
+    assert (len(parts.qkv), len(parts.up), parts.gated) == (1, 1, True)
+    compare(model, start=130, rows=2, tolerance=0.003)
 
 
 @torch.inference_mode()

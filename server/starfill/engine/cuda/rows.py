@@ -157,20 +157,22 @@ def activate(
     out,
     WIDTH: tl.constexpr,
     BLOCK: tl.constexpr,
+    UP_WIDTH: tl.constexpr,
+    GATE_WIDTH: tl.constexpr,
     UP_SPLITS: tl.constexpr,
     GATE_SPLITS: tl.constexpr,
     KIND: tl.constexpr,
 ):
     """out [R, WIDTH] = f(up), or f(gate) * up where there is one, in out's dtype. Grid (R, WIDTH / BLOCK).
 
-    With KIND NONE it is what a linear comes to.
+    UP_WIDTH, GATE_WIDTH: of the parts' rows, which may go on. With KIND NONE it is what a linear comes to.
     """
     row = tl.program_id(0)
     i = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = i < WIDTH
-    up = _summed(up_parts, up_bias, row, i, inside, WIDTH, UP_SPLITS)
+    up = _summed(up_parts, up_bias, row, i, inside, UP_WIDTH, UP_SPLITS)
     if gate_parts is not None:
-        gate = _summed(gate_parts, gate_bias, row, i, inside, WIDTH, GATE_SPLITS)
+        gate = _summed(gate_parts, gate_bias, row, i, inside, GATE_WIDTH, GATE_SPLITS)
         y = _activated(gate, KIND) * up
     else:
         y = _activated(up, KIND)

@@ -76,9 +76,7 @@ class Steps:
         cls, blocks: Sequence[Parts], norm: Norm, head: Linear, kv: KVShape, window: int | None, context: int
     ) -> Steps | None:
         """None where the kernels can't run all of these parts. context: the longest that the model has."""
-        linears = [head]
-        for parts in blocks:
-            linears += [*parts.qkv, parts.o, parts.up, parts.down, *([parts.gate] if parts.gate else [])]
+        linears = [head, *(linear for parts in blocks for linear in parts.linears)]
         if kv.dtype not in (torch.float16, torch.bfloat16) or kv.head_dim not in DIMS:
             return None
         if not all(isinstance(linear, CudaLinear) for linear in linears) or _kind(blocks[0].activation) is None:
@@ -99,8 +97,8 @@ class Steps:
         for layer, (parts, following) in enumerate(zip(self._blocks, norms, strict=True)):
             mixed = attention(layer, [_packed(each) for each in parts.qkv], h, rotation)
             self._settle(x, _sum(parts.o, mixed), parts.before_mlp, h)
-            up, gate = _sum(parts.up, h), None if parts.gate is None else _sum(parts.gate, h)
-            inner = x.new_empty(table.rows, up.width, dtype=h.dtype)
+            inner = x.new_empty(table.rows, _packed(parts.down).in_features, dtype=h.dtype)
+            gate, up = _gate_and_up(parts, h)
             _activate(up, gate, inner, self._kind)
             self._settle(x, _sum(parts.down, inner), following, h)
         _activate(_sum(self._head, h), None, logits, kernels.NONE)
@@ -187,11 +185,20 @@ class _Attention:
         )  # fmt: skip
 
 
+def _gate_and_up(parts: Parts, h: torch.Tensor) -> tuple[_Sum | None, _Sum]:
+    sums = [_sum(linear, h) for linear in parts.up]
+    if parts.gated and len(sums) == 1:
+        (whole,) = sums
+        return whole, whole.columns(whole.width // 2)
+    return (sums[0] if parts.gated else None), sums[-1]
+
+
 def _activate(up: _Sum, gate: _Sum | None, out: torch.Tensor, kind: int | None) -> None:
     """out [R, width] = f(up), or f(gate) * up."""
     rows, width = out.shape
     kernels.activate[rows, -(-width // COLUMNS)](
         up.parts, gate and gate.parts, up.bias, gate and gate.bias, out, WIDTH=width, BLOCK=COLUMNS,
+        UP_WIDTH=up.width, GATE_WIDTH=gate.width if gate else 0,
         UP_SPLITS=up.splits, GATE_SPLITS=gate.splits if gate else 0, KIND=kind, num_warps=4,
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ Under desc_act the input features are sorted by group when packing; the kernels 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
@@ -203,6 +203,39 @@ def pack_head(weight: torch.Tensor, device: torch.device, dtype: torch.dtype) ->
 
     _by_columns(made, fill)
     return made
+
+
+def side_by_side(linears: Sequence[CudaLinear]) -> CudaLinear | None:
+    """Linears of one input as one, their outputs beside each other; None where they can't be.
+
+    Under desc_act their input features must stand in one order, as GPTQ has it: it follows from the inputs alone.
+    """
+    first, *others = linears
+    if any(linear.out_features % WIDTH for linear in linears) or not all(_alike(first, other) for other in others):
+        return None
+
+    def joined(name: str, blank: Callable[[CudaLinear], torch.Tensor]) -> torch.Tensor | None:
+        found = [getattr(linear, name) for linear in linears]
+        if all(tensor is None for tensor in found):
+            return None
+        whole = [blank(linear) if tensor is None else tensor for linear, tensor in zip(linears, found, strict=True)]
+        return torch.cat(whole, -1)
+
+    return replace(
+        first,
+        words=torch.cat([linear.words for linear in linears], 1),
+        scales=torch.cat([linear.scales for linear in linears], 1),
+        zeros=joined("zeros", lambda each: torch.full_like(each.scales, 1 << (each.bits - 1), dtype=torch.uint8)),
+        bias=joined("bias", lambda each: each.scales.new_zeros(each.out_features, dtype=torch.float32)),
+        out_features=sum(linear.out_features for linear in linears),
+    )
+
+
+def _alike(a: CudaLinear, b: CudaLinear) -> bool:
+    kinds = [(c.bits, c.in_features, c.dtype, c.scales.dtype, len(c.scales), c.words.device) for c in (a, b)]
+    if kinds[0] != kinds[1] or (a.order is None) != (b.order is None):
+        return False
+    return a.order is None or b.order is None or torch.equal(a.order, b.order)
 
 
 def _by_columns(made: CudaLinear, codes_of: Callable[[int, int], torch.Tensor]) -> None:

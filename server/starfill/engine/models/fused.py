@@ -22,16 +22,23 @@ from starfill.engine.native import LayerParts, LinearWeights, ModelParts, Native
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a block is made of. qkv: one linear for all three, or one for each. gate: None where the MLP has none."""
+    """What a block is made of. qkv: one linear for all three, or one for each.
+
+    up: that alone, the gate and it, or one linear for both where the MLP is `gated`.
+    """
 
     before_attention: Norm
     qkv: tuple[Linear, ...]
     o: Linear
     before_mlp: Norm
-    gate: Linear | None
-    up: Linear
+    gated: bool
+    up: tuple[Linear, ...]
     down: Linear
     activation: Activation
+
+    @property
+    def linears(self) -> tuple[Linear, ...]:
+        return *self.qkv, self.o, *self.up, self.down
 
 
 class Fused:
@@ -46,9 +53,7 @@ class Fused:
         kernels, first = native(), blocks[0]
         if kernels is None or kv.dtype != torch.float16:
             return None
-        linears = [head]
-        for parts in blocks:
-            linears += [*parts.qkv, parts.o, parts.up, parts.down, *([parts.gate] if parts.gate else [])]
+        linears = [head, *(linear for parts in blocks for linear in parts.linears)]
         if not all(isinstance(linear, NativeLinear) for linear in linears) or not isinstance(first.activation, Steady):
             return None
         layers = (LayerParts * len(blocks))(*map(_layer, blocks))
@@ -59,7 +64,7 @@ class Fused:
             scale=kv.head_dim**-0.5,
             n_layer=len(blocks),
             hidden=len(norm.weight),
-            inner=_weights(first.up).out_features,
+            inner=_weights(first.up[-1]).out_features,
             heads=_weights(first.o).in_features // kv.head_dim,
             kv_heads=kv.kv_heads,
             dim=kv.head_dim,
@@ -117,9 +122,9 @@ def _norm(norm: Norm) -> NormParts:
 
 def _layer(parts: Parts) -> LayerParts:
     names = ("q", "k", "v") if len(parts.qkv) == 3 else ("q",)
-    linears = dict(zip(names, parts.qkv, strict=True)) | {"o": parts.o, "up": parts.up, "down": parts.down}
-    if parts.gate is not None:
-        linears["gate"] = parts.gate
+    linears = dict(zip(names, parts.qkv, strict=True)) | {"o": parts.o, "up": parts.up[-1], "down": parts.down}
+    if parts.gated:
+        linears["gate"] = parts.up[0]
     return LayerParts(
         before_attention=_norm(parts.before_attention),
         before_mlp=_norm(parts.before_mlp),

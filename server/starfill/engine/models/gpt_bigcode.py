@@ -98,7 +98,9 @@ class Block:
         self.activation = ACTIVATIONS[config.activation]
 
     def parts(self) -> Parts:
-        return Parts(self.ln_1, (self.c_attn,), self.c_proj, self.ln_2, None, self.c_fc, self.c_out, self.activation)
+        return Parts(
+            self.ln_1, (self.c_attn,), self.c_proj, self.ln_2, False, (self.c_fc,), self.c_out, self.activation
+        )
 
     def __call__(self, x: torch.Tensor, rows: Rows) -> torch.Tensor:
         qkv = self.c_attn(self.ln_1(x)).to(x.dtype)

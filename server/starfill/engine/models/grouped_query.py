@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from starfill.engine.models.decoder import Rows
+from starfill.engine.models.joined import Joined
 from starfill.engine.models.rotary import rotate
 from starfill.engine.models.source import Source
 
@@ -28,8 +29,10 @@ class Heads:
 class GroupedQueryAttention:
     def __init__(self, source: Source, name: str, layer: int, shape: Heads, qkv_bias: bool, o_bias: bool) -> None:
         linears = shape.linears()
-        self.q, self.k, self.v = (
-            source.linear(f"{name}.{part}", *linears[part], bias=qkv_bias) for part in ("q_proj", "k_proj", "v_proj")
+        names = ("q_proj", "k_proj", "v_proj")
+        self.qkv = Joined(
+            [source.linear(f"{name}.{part}", *linears[part], bias=qkv_bias) for part in names],
+            [linears[part][1] for part in names],
         )
         self.o = source.linear(f"{name}.o_proj", *linears["o_proj"], bias=o_bias)
         self.layer = layer
@@ -39,8 +42,9 @@ class GroupedQueryAttention:
     def __call__(self, x: torch.Tensor, rows: Rows) -> torch.Tensor:
         """x [R, hidden], normed -> [R, hidden] in the linears' dtype."""
         assert rows.rotation is not None
-        qk = torch.cat([self.q(x), self.k(x)], 1).float().view(len(x), -1, self.head_dim)
-        v = self.v(x).float().view(len(x), -1, self.head_dim)
+        q, k, v = self.qkv(x)
+        qk = torch.cat([q, k], 1).float().view(len(x), -1, self.head_dim)
+        v = v.float().reshape(len(x), -1, self.head_dim)
         qk = rotate(qk, rows.rotation)
         q, k = qk[:, : self.heads], qk[:, self.heads :]
         return self.o(rows.attend(self.layer, q, k.transpose(0, 1), v.transpose(0, 1), self.head_dim**-0.5))

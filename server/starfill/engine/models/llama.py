@@ -15,6 +15,7 @@ from starfill.engine.models.activation import ACTIVATIONS, check_activation
 from starfill.engine.models.decoder import Decoder, Rotation, Rows
 from starfill.engine.models.fused import Parts
 from starfill.engine.models.grouped_query import GroupedQueryAttention, Heads
+from starfill.engine.models.joined import Joined
 from starfill.engine.models.norm import RMSNorm
 from starfill.engine.models.rotary import Rope, Rotary
 from starfill.engine.models.source import Source, field, half
@@ -114,22 +115,30 @@ class Block:
             source, f"{name}.self_attn", layer, config.heads, config.qkv_bias, config.o_bias
         )
         self.mlp_norm = RMSNorm(source, f"{name}.post_attention_layernorm", config.n_embd, config.rms_norm_eps)
-        self.gate, self.up, self.down = (
+        gate, up, self.down = (
             source.linear(f"{name}.mlp.{part}", *shape, bias=config.mlp_bias)
             for part, shape in config.mlp_linears().items()
         )
+        self.gate_up = Joined((gate, up), [config.intermediate_size] * 2)
         self.activation = ACTIVATIONS[config.activation]
 
     def parts(self) -> Parts:
         a = self.attention
         return Parts(
-            self.input_norm, (a.q, a.k, a.v), a.o, self.mlp_norm, self.gate, self.up, self.down, self.activation
+            self.input_norm,
+            a.qkv.linears,
+            a.o,
+            self.mlp_norm,
+            True,
+            self.gate_up.linears,
+            self.down,
+            self.activation,
         )
 
     def __call__(self, x: torch.Tensor, rows: Rows) -> torch.Tensor:
         x = x + self.attention(self.input_norm(x), rows)
-        h = self.mlp_norm(x)
-        return x + self.down(self.activation(self.gate(h)) * self.up(h))
+        gate, up = self.gate_up(self.mlp_norm(x))
+        return x + self.down(self.activation(gate) * up)
 
 
 class Model(Decoder):

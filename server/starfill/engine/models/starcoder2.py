@@ -107,7 +107,7 @@ class Block:
     def parts(self) -> Parts:
         a = self.attention
         return Parts(
-            self.input_norm, (a.q, a.k, a.v), a.o, self.mlp_norm, None, self.c_fc, self.c_proj, self.activation
+            self.input_norm, a.qkv.linears, a.o, self.mlp_norm, False, (self.c_fc,), self.c_proj, self.activation
         )
 
     def __call__(self, x: torch.Tensor, rows: Rows) -> torch.Tensor:

@@ -1,0 +1,26 @@
+"""Linears of one input: a GPU computes them as one product, since small ones take longer to begin than to compute."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from starfill.engine.linear.cuda import CudaLinear, side_by_side
+from starfill.engine.linear.select import Linear
+
+
+class Joined:
+    """linears: one for all, or one for each, in their order. widths: output features of each."""
+
+    def __init__(self, linears: Sequence[Linear], widths: Sequence[int]) -> None:
+        packed = [linear for linear in linears if type(linear) is CudaLinear]
+        whole = side_by_side(packed) if len(packed) == len(linears) else None
+        self.linears: tuple[Linear, ...] = tuple(linears) if whole is None else (whole,)
+        self._widths = list(widths)
+
+    def __call__(self, x: torch.Tensor) -> Sequence[torch.Tensor]:
+        """x [T, K] -> [T, N] of each."""
+        if len(self.linears) < len(self._widths):
+            return torch.split(self.linears[0](x), self._widths, 1)
+        return [linear(x) for linear in self.linears]
