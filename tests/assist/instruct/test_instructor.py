@@ -283,9 +283,9 @@ def test_the_quick_look() -> None:
         everything = Span(0, len(long.document))
         explain, refactor = ACTIONS["explain"], ACTIONS["refactor"]
         assert instructor.refusal(short.document, Span(AT, AT), refactor) is None
-        started = time.perf_counter()
+        started = time.thread_time()  # whatever else the machine does
         assert "too long" in (instructor.refusal(long.document, everything, explain) or "")
-        assert time.perf_counter() - started < 0.01
+        assert time.thread_time() - started < 0.01
         some = Span(0, 120)
         assert instructor.refusal(long.document, some, explain) is None
         assert "too long" in (instructor.refusal(long.document, some, refactor) or "")
