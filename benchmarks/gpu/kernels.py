@@ -30,6 +30,8 @@ BEST = 3  # tunings that are shown
 PROGRAMS = (2, 4, 8)  # on each multiprocessor
 WARPS_AND_STAGES = ((2, 4), (4, 3), (4, 5), (8, 4))  # each is compiled anew, for seconds
 
+TOGETHER = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
+
 Size = tuple[int, int]  # input and output features
 
 
@@ -64,10 +66,17 @@ class Timed:
 def products(shapes: Sequence[Shape], layout: Layout) -> list[tuple[Size, Layout]]:
     """All linear layers, each size once, then the output heads, which are 8 bits whatever the rest is."""
     first = [shape.with_layers(1) for shape in shapes]
-    linears = [(size, layout) for shape in first for size in shape.linears().values()]
+    linears = [(size, layout) for shape in first for size in _joined(shape.linears())]
     tables = [next(iter(shape.plain().values())) for shape in first]
     head = replace(layout, bits=8, desc_act=False)
     return list(dict.fromkeys([*linears, *(((hidden, vocabulary), head) for vocabulary, hidden in tables)]))
+
+
+def _joined(linears: dict[str, Size]) -> Iterator[Size]:
+    """As a model has them on a GPU, those of one input as one; see starfill/engine/models/joined.py."""
+    for names, group in itertools.groupby(linears, lambda name: next((g for g in TOGETHER if name.endswith(g)), name)):
+        sizes = [linears[name] for name in group]
+        yield (sizes[0][0], sum(columns for _, columns in sizes)) if isinstance(names, tuple) else sizes[0]
 
 
 def tunings(device: torch.device, size: Size) -> list[Tuning]:

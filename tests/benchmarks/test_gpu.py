@@ -123,6 +123,8 @@ def test_each_product_is_timed_once() -> None:
     assert [size for size, layout in found if layout.bits == 4][:4] == [(32, 64), (32, 32), (32, 128), (128, 32)]
     assert [size for size, layout in found if layout.bits == 8] == [(32, 64)]
     assert len(found) == len(set(found))
+    sizes = [size for size, layout in products([CASES["codellama-13b"].shape], LAYOUT) if layout.bits == 4]
+    assert sizes == [(5120, 15360), (5120, 5120), (5120, 27648), (13824, 5120)]  # those of one input are one
 
 
 def test_a_run_on_a_bare_machine() -> None:
