@@ -1,6 +1,7 @@
 """GPUs that aren't there: tensors know which one they are on and have no contents, kernels compute nothing.
 
-What this tells: whether everything that is computed together is on one device, the one that kernels are launched on.
+What this tells: whether everything that is computed together is on one device, the one that kernels are launched on,
+and whether what is captured keeps to it: a graph can't take anything from the host, nor give it anything.
 torch's fake tensors check it for its own operators; it can't index those of a GPU that it has no code for, so that is
 done here by the operators beneath.
 """
@@ -25,15 +26,20 @@ aten = torch.ops.aten
 
 
 class HollowGPUs:
-    """current: the index of the device that kernels are launched on. launched: their names, and where."""
+    """current: the index of the device that kernels are launched on. launched: their names, and where.
+
+    capturing: whether what is computed is being captured; captured: how often something was.
+    """
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.current = 0
         self.launched: list[tuple[str, int]] = []
+        self.capturing = False
+        self.captured = 0
         patch.setattr(torch.cuda, "device", self._device)
         patch.setattr(InterpretedFunction, "run", lambda kernel, *args, **named: self._run(kernel, args, named))
         patch.setattr(attention, "fused_attention", self._attention)
-        patch.setattr(graphs, "CudaCapture", lambda device: _replayed)
+        patch.setattr(graphs, "CudaCapture", lambda device: self._capture)
         patch.setattr(product, "_multiprocessors", lambda device: 132)
         patch.setattr(cuda, "obstacle", lambda: None)
         full._scratch.cache_clear()
@@ -41,7 +47,7 @@ class HollowGPUs:
     @contextmanager
     def __call__(self) -> Iterator[None]:
         try:
-            with FakeTensorMode(allow_non_fake_inputs=True), _Indexing(), torch.inference_mode():
+            with FakeTensorMode(allow_non_fake_inputs=True), _Operators(self), torch.inference_mode():
                 yield
         finally:
             full._scratch.cache_clear()
@@ -60,20 +66,34 @@ class HollowGPUs:
         assert where == {here}, f"{name} is launched on {here} with tensors on {where}"
         self.launched.append((name, self.current))
 
+    def _capture(self, work: Callable[[], None]) -> Callable[[], None]:
+        self.capturing = True
+        try:
+            work()
+        finally:
+            self.capturing = False
+        self.captured += 1
+        return work
+
     def _attention(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *_: object) -> torch.Tensor:
         assert q.device == k.device == v.device
         return k.new_empty(len(q), q.shape[1] * q.shape[2])
 
 
-def _replayed(work: Callable[[], None]) -> Callable[[], None]:
-    return work
+class _Operators(TorchFunctionMode):
+    def __init__(self, gpus: HollowGPUs) -> None:
+        super().__init__()
+        self._gpus = gpus
 
-
-class _Indexing(TorchFunctionMode):
     def __torch_function__(
         self, function: Any, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        return INSTEAD.get(function, function)(*args, **(kwargs or {}))
+        found = INSTEAD.get(function, function)(*args, **(kwargs or {}))
+        if self._gpus.capturing:
+            assert function not in OF_THE_HOST, function
+            where = {each.device for each in (found, *args) if isinstance(each, torch.Tensor)}
+            assert where <= {torch.device("cuda", self._gpus.current)}, function
+        return found
 
 
 def _set(tensor: torch.Tensor, index: Any, value: Any) -> None:
@@ -105,6 +125,8 @@ def _item(tensor: torch.Tensor) -> int:
     return 0
 
 
+# What takes numbers from the host or brings them there.
+OF_THE_HOST = {torch.tensor, torch.as_tensor, torch.Tensor.item, torch.Tensor.__bool__}
 INSTEAD: dict[Any, Callable[..., Any]] = {
     # What torch has code of its own for, which wants to know the device
     torch.Tensor.__getitem__: _part,

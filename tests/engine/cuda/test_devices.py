@@ -10,6 +10,7 @@ import torch
 from hollow_gpus import HollowGPUs
 from random_checkpoint import Layout
 from starfill.checkpoint.config import read_config
+from starfill.engine.cuda.graphs import HEIGHTS
 from starfill.engine.job import Sampling
 from starfill.engine.kv_cache import KVCache
 from starfill.engine.loader import load_model
@@ -60,6 +61,7 @@ def test_whatever_a_model_needs_is_compiled_while_it_is_loaded(tmp_path: Path, g
     with gpus():
         model = load(folder, PLACES[place])
         compiled = set(gpus.launched)
+        assert gpus.captured == (len(HEIGHTS) if place == "on the second" else 0)  # a model of one reach
         cache = KVCache(model.kv_shape)
         for tokens in (100, 40, 3, 1):
             model(torch.zeros(tokens, dtype=torch.int64), cache, last=1)
