@@ -48,6 +48,7 @@ class KVCache:
         self._devices = shape.devices or (shape.device,) * shape.layers
         self._storage = [self._allocate(0, device) for device in self._devices]
         self._addresses: list[int] | None = None
+        self._column: torch.Tensor | None = None
 
     def _allocate(self, capacity: int, device: torch.device) -> torch.Tensor:
         s = self.shape
@@ -72,7 +73,7 @@ class KVCache:
         """
         capacity = -(-capacity // BLOCK) * BLOCK
         storage = list(self._storage) if self.parked else self._storage
-        self._addresses = None
+        self._addresses = self._column = None
         try:
             for layer, device in enumerate(self._devices):
                 if copy or self.parked or storage[layer].shape[2] != capacity:
@@ -94,7 +95,7 @@ class KVCache:
     def park(self) -> None:
         """Move everything to the host's memory. Needs none of the device's; RuntimeError where the host has none."""
         self._storage = [_on_host(storage) for storage in self._storage]
-        self._addresses, self.parked = None, True
+        self._addresses, self._column, self.parked = None, None, True
         self.capacity = max(storage.shape[2] for storage in self._storage)
 
     def addresses(self) -> list[int]:
@@ -103,6 +104,12 @@ class KVCache:
         if self._addresses is None:
             self._addresses = [storage.data_ptr() for storage in self._storage]
         return self._addresses
+
+    def column(self) -> torch.Tensor:
+        """The capacity, then the addresses: int64 [1 + layers], on the CPU."""
+        if self._column is None:
+            self._column = torch.tensor([self.capacity, *self.addresses()])
+        return self._column
 
     def write(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Put keys, values [kv_heads, T, head_dim] at positions length.. of one layer (room must be reserved).

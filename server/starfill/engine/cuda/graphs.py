@@ -61,6 +61,7 @@ class Graphs:
     def __init__(self, kv: KVShape, vocab_size: int, reach: int, capture: Capture | None) -> None:
         self._kv, self._vocab_size, self._capture = kv, vocab_size, capture
         self._dump = torch.zeros(2, kv.kv_heads, BLOCK, kv.head_dim, dtype=kv.dtype, device=kv.device)
+        self._padding = torch.tensor([BLOCK, *[self._dump.data_ptr()] * kv.layers])
         self._buffers: dict[int, Buffers] = {}
         self._replays: dict[tuple[int, int], Callable[[], None]] = {}
         self._reaches = [min(REACH, reach)]
@@ -118,15 +119,14 @@ class Graphs:
         """The rows' numbers, see `Table`, then those of padding."""
         rows, each = len(ids), len(ids) // max(len(caches), 1)
         on_host = ids.device.type == "cpu"
-        columns = [
-            (cache.length + row, cache.capacity, *addresses)
-            for cache, addresses in ((cache, cache.addresses()) for cache in caches)
-            for row in range(each)
-        ]
-        padding = (0, BLOCK, *[self._dump.data_ptr()] * self._kv.layers)
-        columns += [padding] * (buffers.numbers.shape[1] - rows)
-        given = ids.tolist() if on_host else [0] * rows
-        numbers = torch.tensor([[*given, *[0] * (len(columns) - rows)], *zip(*columns, strict=True)])
+        numbers = torch.zeros(*buffers.numbers.shape, dtype=torch.int64)
+        if on_host:
+            numbers[0, :rows] = ids
+        for start, cache in zip(range(0, rows, each or 1), caches, strict=True):
+            numbers[1, start : start + each] = torch.arange(cache.length, cache.length + each)
+            numbers[2:, start : start + each] = cache.column()[:, None]
+        if rows < numbers.shape[1]:
+            numbers[2:, rows:] = self._padding[:, None]
         # From pageable memory: the driver has taken it when this returns, and nothing waits for the device.
         buffers.numbers.copy_(numbers, non_blocking=True)
         if not on_host:
