@@ -40,7 +40,7 @@ SCENES = [
     Scene("server/starfill/engine/candidates.py", "started: float | None = None", "started: float |"),
     Scene("server/starfill/lsp/loading.py", "async def settled(self) -> None:", "async def settled(self)"),
     Scene("server/starfill/lsp/transport.py", "except KeyboardInterrupt:", "except Key"),
-    Scene("server/starfill/engine/slots.py", "def nbytes(self) -> int:", "def nbytes(self)"),
+    Scene("server/starfill/engine/slots.py", "def held(self) -> int:", "def held(self)"),
     Scene("server/starfill/lsp/status.py", "self._report = report", "self._report ="),
     Scene("server/starfill/engine/kv_cache.py", "self.length += tokens", "self.length "),
 ]

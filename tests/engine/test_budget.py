@@ -74,6 +74,8 @@ def test_each_model_that_is_loaded_counts(worker: Worker, monkeypatch: pytest.Mo
     assert first.cache_bytes == 1000
     first.resize(None)
     assert second.cache_bytes == 2 * one
+    second.close()
+    assert first.cache_bytes == one
 
 
 def test_what_was_lowered_stays_until_the_setting_changes(worker: Worker) -> None:

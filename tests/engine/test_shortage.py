@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from engine.toy import INFO, PLENTY, Toy, alone, answer, prompt
+from starfill.engine.job import Job
+from starfill.engine.local import LocalEngine
 from starfill.engine.shortage import shortage_named
 
 
@@ -45,6 +48,16 @@ def test_what_is_not(errors: tuple[Exception, ...]) -> None:
     assert caught.value is errors[-1]
 
 
-def test_nothing_happens() -> None:
-    with shortage_named():
-        pass
+def test_a_job_goes_on_where_a_library_tells_of_it() -> None:
+    errors = [RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")]
+
+    def fail() -> None:
+        if errors:
+            raise errors.pop()
+
+    engine, job = LocalEngine(Toy(before=fail, on_device=True), INFO, PLENTY), Job("a", prompt(100), 5)
+    try:
+        assert answer(engine, job).candidates == alone(job)
+        assert not errors
+    finally:
+        engine.close()

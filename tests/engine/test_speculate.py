@@ -18,7 +18,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.toy import CONTEXT, INFO, VOCAB, Toy, eager, is_whole
+from engine.toy import CONTEXT, INFO, VOCAB, Flat, Toy, eager, is_whole
 from starfill.app import LocalBackend, Opened
 from starfill.engine import candidates
 from starfill.engine.candidates import Progress
@@ -32,6 +32,8 @@ from starfill.engine.slots import Slot
 from starfill.engine.speculate import (
     LONGEST,
     MOST,
+    Chances,
+    Learned,
     Proposer,
 )
 from starfill.settings import Settings
@@ -248,7 +250,10 @@ TOKENS = 100
 
 @pytest.fixture(scope="module")
 def opened() -> Iterator[Opened]:
+    """What a pass costs isn't measured: on a busy machine larger ones may seem not worth their time."""
     opened = LocalBackend().open(Settings())
+    assert isinstance(opened.engine, LocalEngine)
+    opened.engine._served.pace.learned = Learned(Flat(), Chances(), Chances())
     yield opened
     opened.close()
 

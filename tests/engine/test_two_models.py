@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.toy import CONTEXT, INFO, VOCAB, Gate, Toy, answer, eager, is_whole, prompt
+from engine.toy import CONTEXT, INFO, VOCAB, Gate, Toy, answer, eager, is_whole, prompt, taken
 from starfill.engine.candidates import Progress
 from starfill.engine.generate import run
 from starfill.engine.job import Finish, Job, Priority, Sampling, Ticket
@@ -128,7 +128,7 @@ def test_the_budget_is_one_for_all_models(serve: Serve, worker: Worker) -> None:
     job = Job("a", prompt(100), 1)
     for engine, each in ((small, job), (large, job), (small, job), (large, Job("b", prompt(100, 1), 1))):
         answer(engine, each)
-    assert worker._slots.nbytes == 2 * one.nbytes
+    assert taken(worker._slots) == 2 * one.nbytes
     assert answer(small, job).computed_tokens == 1
     assert answer(large, job).computed_tokens == 100
 
@@ -178,7 +178,7 @@ def test_closing_one_leaves_the_other_running(serve: Serve, worker: Worker) -> N
     assert going_on.future.result(30).generated_tokens == 20
     one = KVCache(small.kv_shape)
     one.reserve(23)
-    assert worker._slots.nbytes == 2 * one.nbytes
+    assert taken(worker._slots) == 2 * one.nbytes
     assert answer(completions, COMPLETION).computed_tokens == 1
     assert answer(actions, ACTION).finish == (Finish.CANCELLED,)
     actions.close()
@@ -290,4 +290,4 @@ def test_random_lives(lives: list[tuple[str, int, object]]) -> None:
     assert not closing or not worker._slots.latest(served[1]._served)
     assert len(models[0].threads | models[1].threads) <= 1
     worker.close()
-    assert worker._slots.nbytes == 0
+    assert taken(worker._slots) == 0

@@ -15,7 +15,7 @@ import torch
 from starfill.engine.job import Job, ModelInfo, Result
 from starfill.engine.kv_cache import KVCache, KVShape
 from starfill.engine.local import LocalEngine
-from starfill.engine.slots import Slot
+from starfill.engine.slots import Slot, Slots
 from starfill.engine.speculate import ROWS, Chances, Costs, Learned
 
 VOCAB = 12
@@ -121,6 +121,11 @@ def read_ids(cache: KVCache) -> list[int]:
     return cache.layers()[0][0, 0, :, 0].int().tolist()
 
 
+def taken(slots: Slots) -> int:
+    """Bytes of all states, wherever they are."""
+    return sum(slot.cache.nbytes for slot in slots)
+
+
 def is_whole(slot: Slot) -> bool:
     """A slot's ids are exactly what its KV state was computed from."""
     return slot.ids == read_ids(slot.cache)
@@ -133,6 +138,22 @@ def prompt(length: int, seed: int = 0) -> list[int]:
 
 def answer(engine: LocalEngine, job: Job) -> Result:
     return engine.submit(job).future.result(60)
+
+
+def same_as_cold(warm: LocalEngine, jobs: Sequence[tuple[str, list[int]]]) -> None:
+    """Whatever an engine has computed before changes what it computes, never what it answers."""
+    cold = LocalEngine(Toy(), INFO, 0)
+    try:
+        for key, ids in jobs:
+            assert len(ids) + 6 < CONTEXT
+            result = answer(warm, Job(key, ids, 6))
+            cold.release(key)
+            assert result.candidates == answer(cold, Job(key, ids, 6)).candidates
+            assert result.cached_tokens + result.computed_tokens == len(ids)
+            assert all(map(is_whole, warm._worker._slots))
+    finally:
+        warm.close()
+        cold.close()
 
 
 def alone(job: Job, salt: int = 0) -> tuple[tuple[int, ...], ...]:

@@ -4,7 +4,7 @@ Keys are taken in blocks of 128 at fixed positions, and each block is one matrix
 up in order. So position 700 gets the same bits whether it was prefilled with 500 others or decoded alone, which
 `scaled_dot_product_attention` doesn't give (its blocking follows the shapes). Here it costs no time: see
 benchmarks/LOG.md. Our own kernel does the same in one pass; `attention` is for where that can't run. On a GPU this
-holds for passes of few rows (engine/cuda); for long ones `fused_attention` is faster than exact.
+holds for passes of few rows (engine/cuda); for long ones `fused_attention` gives it up for torch's own kernels.
 """
 
 from __future__ import annotations

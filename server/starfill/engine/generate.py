@@ -21,6 +21,7 @@ from starfill.engine.candidates import Candidate, Progress, generator_for, goes_
 from starfill.engine.job import Finish
 from starfill.engine.kv_cache import KVCache, KVShape
 from starfill.engine.pace import Pace, wait
+from starfill.engine.shortage import shortage_named
 from starfill.engine.slots import Slot
 from starfill.engine.speculate import Proposer
 
@@ -177,6 +178,7 @@ def _verify(model: Model, slot: Slot, ids: Sequence[int], pace: Pace) -> tuple[f
 def _with_room(compute: Callable[[], T]) -> Steps[T]:
     """What `compute` answers, once there is memory for it. It is asked again after a failure, so it must undo that."""
     while True:
-        with suppress(torch.OutOfMemoryError):  # forgotten before the pause: it holds on to the pass that failed
+        # The error is forgotten before the pause: it holds on to the pass that failed.
+        with suppress(torch.OutOfMemoryError), shortage_named():
             return compute()
         yield Pause.NO_ROOM

@@ -16,7 +16,7 @@ LAYOUT = 28  # the shape of such a layer, beside its numbers
 PROCESS = 300 * 2**20  # Python, torch and the tokenizer
 REPACKED = 256  # output features that are converted at a time, see the packing in linear/
 CONVERTED = 1 << 22  # codes that are converted at a time on a GPU, see linear/cuda.py
-SCRATCH = 128 << 20  # bytes of weights in full on a GPU, see cuda/full.py; with less, products leave much of it idle
+SCRATCH = 128 << 20  # bytes of weights in full on a GPU, see cuda/full.py; by arithmetic, see benchmarks/LOG.md
 SHORTEST = 256  # tokens of context below which completing makes little sense
 
 

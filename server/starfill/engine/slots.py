@@ -153,10 +153,6 @@ class Slots:
         return found
 
     @property
-    def nbytes(self) -> int:
-        return sum(slot.cache.nbytes for slot in self._slots)
-
-    @property
     def held(self) -> int:
         """Bytes of what isn't parked."""
         return sum(slot.cache.nbytes for slot in self._slots if not slot.cache.parked)

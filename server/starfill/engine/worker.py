@@ -129,6 +129,7 @@ class Worker:
         if served not in self._served:
             return
         self._served.discard(served)
+        self._slots.budget = self._budget()
         self._room.leave(served)
         self._dismissed.add(served)
         for key in [key for key in self._tasks if key[0] is served]:

@@ -152,7 +152,7 @@ class Decoder(ABC):
 
         ids may be on the CPU whatever the model is on: then nothing waits for its device.
         """
-        with self._computing(len(ids)):
+        with self._timed(len(ids)):
             logits = self._run(ids, (cache,), last)
         cache.advance(len(ids))
         return logits
@@ -162,21 +162,17 @@ class Decoder(ABC):
 
         With quantized linears, row n has the same bits as `self(ids[n:n+1], caches[n], 1)`. All caches advance or none.
         """
-        with self._computing(len(ids)):
+        with self._timed(len(ids)):
             logits = self._run(ids, caches, last=len(ids))
         for cache in caches:
             cache.advance(1)
         return logits
 
     @contextmanager
-    def _computing(self, rows: int) -> Iterator[None]:
-        """A pass: on the CPU with as many threads as the machine has to spare."""
-        if self.kv_shape.on_device:
-            with shortage_named():
-                yield
-            return
+    def _timed(self, rows: int) -> Iterator[None]:
+        """A pass on as many threads as the machine has to spare."""
         kernels = native()
-        if kernels is None:
+        if kernels is None or self.kv_shape.device.type != "cpu":
             yield
             return
         kernels.threads = self._team.threads

@@ -1,4 +1,4 @@
-"""Linears of one input: a GPU computes them as one product, since small ones take longer to begin than to compute."""
+"""Linears of one input: a GPU computes them as one product, since small ones take long to begin, by arithmetic."""
 
 from __future__ import annotations
 
