@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+import transformers
 
 from model_checks import check_splits, check_step, check_trim_and_fork, logits, model_at, some_ids
 from random_checkpoint import Layout
@@ -30,6 +31,8 @@ OTHERS: dict[str, dict[str, Any]] = {
     "gpt2: weights the other way round": GPT2 | {"model_type": "gpt2"},
     "qwen3": LLAMA | {"model_type": "qwen3", "head_dim": 32},
 }
+OLD = tuple(map(int, transformers.__version__.split(".")[:2])) < (4, 53)
+TOO_NEW = {name: OTHERS.pop(name) for name in list(OTHERS) if OLD and name.startswith(("gemma2", "gpt2", "qwen3"))}
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -68,6 +71,14 @@ def test_warm_equals_cold(tmp_path: Path) -> None:
     check_splits(model)
     check_step(model)
     check_trim_and_fork(model)
+
+
+@pytest.mark.skipif(not OLD, reason="needs transformers 4.51 or 4.52, as in the auto-gptq environment")
+@pytest.mark.parametrize("name", TOO_NEW)
+def test_an_old_release_that_cannot_run_a_model_is_said_to_be_old(tmp_path: Path, name: str) -> None:
+    write(tmp_path, TOO_NEW[name])
+    with pytest.raises(CheckpointError, match=f"transformers {transformers.__version__}.*install transformers 4.53"):
+        parse_architecture(read_config(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ else than keys and values (recurrent states) can't be trimmed and are refused. C
 from __future__ import annotations
 
 import inspect
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,10 +18,9 @@ from typing import Any
 import torch
 import transformers
 from torch import nn
-from torch._subclasses import FakeTensorMode
-from transformers import AutoModelForCausalLM
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-from transformers.pytorch_utils import Conv1D
+from torch._subclasses.fake_tensor import FakeTensorMode  # where torch's own documentation has it
+from torch.nn.modules.module import register_module_parameter_registration_hook
+from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM, Conv1D
 
 from starfill.engine.kv_cache import KVCache, KVShape
 from starfill.engine.models.bridge import OURS, Bridge, OurLinear, Recorder
@@ -28,6 +28,9 @@ from starfill.engine.models.source import Source
 from starfill.errors import CheckpointError
 
 ATTENTIONS = (OURS, "eager")  # in order of preference; some classes have attention code of their own
+# Before 4.53 classes make their masks themselves, and some keep their states in tuples or caches of their own.
+OLD = not hasattr(transformers, "AttentionMaskInterface")
+REMEDY = f"{'install transformers 4.53 or newer, or ' if OLD else ''}choose a model of another architecture"
 UNREAD = ("quantization_config", "auto_map", "torch_dtype", "dtype")  # fields of config.json that are ours to decide
 
 
@@ -51,18 +54,12 @@ class Config:
         """Raises CheckpointError when transformers can't build it, or it can't be run with our KV state."""
         theirs = _their_config(raw, source)
         text = theirs.get_text_config()
-        if getattr(text, "sliding_window", None) and not hasattr(transformers, "AttentionMaskInterface"):
+        if getattr(text, "sliding_window", None) and OLD:
             raise CheckpointError(
                 f"model_type {raw['model_type']!r} in {source} has a sliding window, which transformers"
-                f" {transformers.__version__} runs with a cache of its own only: install transformers 4.53 or newer"
+                f" {transformers.__version__} runs with a cache of its own only: {REMEDY}"
             )
         attention, model, kept = _probe(theirs, source)
-        if len(kept) != text.num_hidden_layers:
-            raise CheckpointError(
-                f"model_type {raw['model_type']!r} in {source} is not supported: {len(kept)} of its"
-                f" {text.num_hidden_layers} layers keep keys and values, and other states can't be taken back when text"
-                " is edited"
-            )
         head = model.get_output_embeddings()
         shapes = {name: _features(part) for name, part in model.named_modules() if part is not head}
         return cls(
@@ -97,7 +94,7 @@ def _features(module: nn.Module) -> tuple[int, int] | None:
 
 def knows(model_type: str) -> bool:
     """Whether transformers has a decoder for it."""
-    return model_type in transformers.CONFIG_MAPPING and model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    return model_type in CONFIG_MAPPING and CONFIG_MAPPING[model_type] in MODEL_FOR_CAUSAL_LM_MAPPING
 
 
 def _their_config(raw: Mapping[str, Any], source: str) -> Any:
@@ -107,7 +104,7 @@ def _their_config(raw: Mapping[str, Any], source: str) -> Any:
     except Exception as error:  # whatever a class makes of fields that it doesn't like
         raise CheckpointError(
             f"model_type {raw['model_type']!r} in {source} can't be run through transformers"
-            f" {transformers.__version__} ({_first_line(error)}): choose a model of another architecture"
+            f" {transformers.__version__} ({_first_line(error)}): {REMEDY}"
         ) from None
 
 
@@ -119,20 +116,50 @@ def _probe(theirs: Any, source: str) -> tuple[str, Any, dict[int, tuple[torch.Si
         try:
             with FakeTensorMode(), torch.no_grad():
                 model = _build(theirs, name)
-                model(input_ids=torch.zeros(1, 1, dtype=torch.int64), past_key_values=kept, use_cache=True)
+                _one_token(model, {_cache_argument(model): kept, "use_cache": True})
         except Exception as error:  # anything: it is their code
             problem = problem or error
             continue
+        _check_states(kept, theirs, source)
         return name, model, kept.shapes
     assert problem is not None
+    try:
+        with FakeTensorMode(), torch.no_grad():
+            _one_token(_build(theirs, "eager"), {"use_cache": False})
+    except Exception:  # it can't be run at all
+        raise CheckpointError(
+            f"model_type {theirs.model_type!r} in {source} can't be run through transformers {transformers.__version__}"
+            f" ({_first_line(problem)}): {REMEDY}"
+        ) from None
+    _check_states(kept, theirs, source)
     raise CheckpointError(
-        f"model_type {theirs.model_type!r} in {source} can't be run through transformers {transformers.__version__}"
-        f" ({_first_line(problem)}): choose a model of another architecture"
+        f"model_type {theirs.model_type!r} in {source} can't be run with a KV state of ours through transformers"
+        f" {transformers.__version__} ({_first_line(problem)}): {REMEDY}"
     )
+
+
+def _one_token(model: nn.Module, options: dict[str, Any]) -> None:
+    model(input_ids=torch.zeros(1, 1, dtype=torch.int64), **options)
+
+
+def _check_states(kept: Recorder, theirs: Any, source: str) -> None:
+    """Raises CheckpointError unless each layer keeps keys and values."""
+    layers = theirs.get_text_config().num_hidden_layers
+    if len(kept.shapes) != layers:
+        raise CheckpointError(
+            f"model_type {theirs.model_type!r} in {source} is not supported: {len(kept.shapes)} of its {layers} layers"
+            f" keep keys and values where transformers {transformers.__version__} runs it, and other states can't be"
+            f" taken back when text is edited: {REMEDY}"
+        )
 
 
 def _build(theirs: Any, attention: str) -> Any:
     return AutoModelForCausalLM.from_config(theirs, attn_implementation=attention).eval()  # type: ignore[no-untyped-call]
+
+
+def _cache_argument(model: nn.Module) -> str:
+    """What the class calls the argument for a KV cache: `cache` since transformers 5.24."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
 
 def _first_line(error: Exception) -> str:
@@ -164,6 +191,7 @@ class Model:
             _replace(self._model, name, nn.Parameter(value, requires_grad=False))
         self._model.tie_weights()
         self._model.to(source.device)
+        self._cache_argument = _cache_argument(self._model)
         self._keeps_few = "logits_to_keep" in inspect.signature(self._model.forward).parameters
 
     def _load_head(self, source: Source) -> None:
@@ -180,9 +208,10 @@ class Model:
         """As `Decoder.__call__`."""
         tokens = len(ids)
         cache.reserve(tokens)
-        few = {"logits_to_keep": max(last, 1)} if self._keeps_few else {}
-        ids = ids.to(cache.shape.device)
-        answer = self._model(input_ids=ids[None], past_key_values=Bridge(cache, tokens), use_cache=True, **few)
+        options: dict[str, Any] = {self._cache_argument: Bridge(cache, tokens), "use_cache": True}
+        if self._keeps_few:
+            options["logits_to_keep"] = max(last, 1)
+        answer = self._model(input_ids=ids[None].to(cache.shape.device), **options)
         logits: torch.Tensor = answer.logits[0].float()
         cache.advance(tokens)
         return logits[len(logits) - last :]
@@ -197,18 +226,28 @@ def _replace(model: nn.Module, name: str, new: nn.Module | nn.Parameter) -> None
     setattr(model.get_submodule(parent), last, new)
 
 
+_building = (
+    threading.local()
+)  # .parameters_on_meta: True while this thread makes modules whose parameters take no memory
+
+
+def _move_to_meta(module: nn.Module, name: str, parameter: nn.Parameter | None) -> nn.Parameter | None:
+    """A hook of torch's for each parameter that a module gets, in any thread: what it returns takes its place."""
+    if not getattr(_building, "parameters_on_meta", False) or parameter is None or parameter.device.type == "meta":
+        return None
+    return nn.Parameter(parameter.to("meta"), requires_grad=False)
+
+
+# Once and for good: torch's table of hooks must not change while another thread walks through it.
+register_module_parameter_registration_hook(_move_to_meta)
+
+
 @contextmanager
 def _parameters_on_meta() -> Iterator[None]:
-    """Modules made inside have their buffers (rotary tables) for real, and parameters that take no memory."""
-    register = nn.Module.register_parameter
-
-    def on_meta(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        if parameter is not None and parameter.device.type != "meta":
-            parameter = nn.Parameter(parameter.to("meta"), requires_grad=False)
-        register(module, name, parameter)
-
-    nn.Module.register_parameter = on_meta  # type: ignore[method-assign,assignment]
+    """Modules that this thread makes inside have their buffers (rotary tables) for real, and parameters that take no
+    memory."""
+    _building.parameters_on_meta = True
     try:
         yield
     finally:
-        nn.Module.register_parameter = register  # type: ignore[method-assign]
+        _building.parameters_on_meta = False
