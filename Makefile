@@ -1,35 +1,56 @@
-# make demo · make test · make check · make bench · make bench-gpu · make test-editors    each makes its own virtual environment when there is none
+# make demo · make test · make check · make bench · make test-editors · make dist · make lock
+# Each makes its own virtual environment when there is none, of the versions in constraints*.txt.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 GPTQ_VENV ?= .venv-auto-gptq
 GPTQ_PYTHON ?= python3.11
 GPTQMODEL_VENV ?= .venv-gptqmodel
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 ENGINES_VENV ?= .venv-engines
 VLLM_VENV ?= .venv-vllm
+TOOLS_VENV ?= .venv-tools
+LATEST_VENV ?= .venv-latest
+OLDEST_VENV ?= .venv-oldest
+# What installs into an environment. With uv's: make demo INSTALL='uv pip install --torch-backend=cpu'
+INSTALL ?= pip install --disable-pip-version-check
 KERNELS := $(wildcard server/starfill/engine/native/*.[ch])
 
-.PHONY: demo test editors test-editors test-cuda check soak bench bench-gpu bench-peers evaluate-bundled format test-auto-gptq test-gptqmodel test-engines docs clean
+NOTICE := 'Installing Starfill into $(VENV). To download: 0.3 GB with the CPU build of torch; where pip takes torch for Linux from' \
+	'the default index, that brings NVIDIA libraries: about 3 GB. For the CPU build alone, stop here and use' \
+	"  make $(or $(MAKECMDGOALS),demo) INSTALL='uv pip install --torch-backend=cpu'" \
+	'or set PIP_EXTRA_INDEX_URL to the address that PyTorch shows on its installation page for pip and CPU.'
+
+# $(call environment,FOLDER,PYTHON,WHAT...): makes the virtual environment where there is none, and installs into it.
+environment = test -x $(1)/bin/python || $(2) -m venv $(1); \
+	VIRTUAL_ENV=$(abspath $(1)) PATH="$(abspath $(1))/bin:$$PATH" $(INSTALL) $(3)
+
+# A file's tests run in one process, one process a core; memory is short for more than four.
+TEST := -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+# Without real editors, training and kernels for GPUs.
+FAST := $(TEST) --ignore tests/editors --ignore tests/training --ignore tests/engine/cuda
+
+.PHONY: demo test lint check format editors test-editors test-cuda test-latest test-oldest test-auto-gptq test-gptqmodel test-engines \
+	soak bench bench-gpu bench-peers evaluate-bundled docs lock dist clean
 
 demo: $(VENV)/installed
 	@$(BIN)/python clients/demo.py
 
-test: $(VENV)/installed
-	$(BIN)/python -m pytest
+test: $(VENV)/dev-installed
+	$(BIN)/python $(TEST) $(PYTEST)
+
+lint: $(VENV)/dev-installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+check: lint test
 
 # VS Code (code-server, Chromium), Neovim, Emacs, Helix and Vim, into STARFILL_EDITORS (~/.cache/starfill-editors): Debian on amd64.
 editors:
 	@tests/editors/install.sh
 
-test-editors: editors $(VENV)/installed
-	STARFILL_EDITORS_REQUIRED=1 $(BIN)/python -m pytest tests/editors
-
-check: $(VENV)/installed
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/python -m pytest
+test-editors: editors $(VENV)/dev-installed
+	STARFILL_EDITORS_REQUIRED=1 $(BIN)/python $(TEST) tests/editors $(PYTEST)
 
 # What a keystroke costs here, in llama.cpp's server and in transformers. BENCH: options of benchmarks/bench.py.
 bench: bench-peers
@@ -46,7 +67,7 @@ ifdef GPU_PYTHON
 GPU_RUN := PYTHONPATH=server:benchmarks $(GPU_PYTHON)
 else
 GPU_RUN := PYTHONPATH=benchmarks $(BIN)/python
-bench-gpu test-cuda: $(VENV)/installed
+bench-gpu test-cuda: $(VENV)/dev-installed
 endif
 
 bench-gpu:
@@ -61,10 +82,10 @@ evaluate-bundled: $(VENV)/installed
 	@$(MAKE) -C training evaluate PYTHON=$(abspath $(BIN)/python) DATA=$(abspath $(DATA))
 
 # The memory of the server over an hour of typing. SOAK: options of tests/soak/typist.py.
-soak: $(VENV)/installed
+soak: $(VENV)/dev-installed
 	$(BIN)/python tests/soak/typist.py $(SOAK)
 
-format: $(VENV)/installed
+format: $(VENV)/dev-installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -86,34 +107,71 @@ test-engines: $(ENGINES_VENV)/installed $(VLLM_VENV)/installed
 docs: $(VENV)/installed
 	@$(BIN)/python -m starfill.settings
 
-$(VENV)/installed: pyproject.toml $(KERNELS)
-	@echo "Installing Starfill into $(VENV): about a minute, most of it torch"
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python $(PIP_INSTALL) --editable '.[dev]'
+# The newest release of everything that pyproject.toml admits: what a user gets who installs today.
+test-latest:
+	@$(call environment,$(LATEST_VENV),$(PYTHON),--upgrade --upgrade-strategy eager --editable '.[dev]')
+	$(LATEST_VENV)/bin/python $(FAST) $(PYTEST)
+
+# The oldest ones that it admits.
+test-oldest: $(TOOLS_VENV)/installed
+	@mkdir -p build
+	@$(COMPILE) --resolution lowest-direct --python-version 3.11 --extra dev pyproject.toml --output-file build/constraints-oldest.txt
+	@$(call environment,$(OLDEST_VENV),$(GPTQ_PYTHON),--constraint build/constraints-oldest.txt --editable '.[dev]')
+	$(OLDEST_VENV)/bin/python $(FAST) $(PYTEST)
+
+# ---- Environments ------------------------------------------------------------------------------------------------------
+
+# What is installed is what was tested: exact versions, written by `make lock` from what resolves on that day.
+PINS := tests/constraints
+COMPILE := $(TOOLS_VENV)/bin/uv pip compile --quiet --upgrade --no-header --no-annotate
+UNIVERSAL := --universal --python-version 3.10
+
+lock: $(TOOLS_VENV)/installed
+	$(COMPILE) $(UNIVERSAL) --extra dev --extra bench --extra training pyproject.toml --output-file constraints.txt
+	$(COMPILE) --python-version 3.11 --extra dev --extra auto-gptq pyproject.toml --output-file $(PINS)/auto-gptq.txt
+	$(COMPILE) --python-version 3.11 --extra dev --extra gptqmodel pyproject.toml --output-file $(PINS)/gptqmodel.txt
+	$(COMPILE) --python-version 3.11 --extra dev --extra engines pyproject.toml --output-file $(PINS)/engines.txt
+	$(COMPILE) --python-version 3.11 $(PINS)/vllm.in --override $(PINS)/vllm.in --output-file $(PINS)/vllm.txt
+
+$(VENV)/installed: pyproject.toml constraints.txt $(KERNELS)
+	@test -x $(BIN)/python || printf '%s\n' $(NOTICE)
+	@$(call environment,$(VENV),$(PYTHON),--constraint constraints.txt --editable .)
 	@touch $@
 
-$(VENV)/bench-installed: $(VENV)/installed
-	@$(BIN)/python $(PIP_INSTALL) --editable '.[bench]'
+$(VENV)/dev-installed: pyproject.toml constraints.txt $(KERNELS)
+	@test -x $(BIN)/python || printf '%s\n' $(NOTICE)
+	@$(call environment,$(VENV),$(PYTHON),--constraint constraints.txt --editable '.[dev]')
+	@touch $(VENV)/installed $@
+
+$(VENV)/bench-installed: $(VENV)/dev-installed
+	@$(call environment,$(VENV),$(PYTHON),--constraint constraints.txt --editable '.[bench]')
 	@touch $@
 
-$(GPTQ_VENV)/installed: pyproject.toml $(KERNELS)
-	@$(GPTQ_PYTHON) -m venv $(GPTQ_VENV)
-	@$(GPTQ_VENV)/bin/python $(PIP_INSTALL) --editable '.[auto-gptq,dev]'
+$(GPTQ_VENV)/installed: pyproject.toml $(PINS)/auto-gptq.txt $(KERNELS)
+	@$(call environment,$(GPTQ_VENV),$(GPTQ_PYTHON),--constraint $(PINS)/auto-gptq.txt --editable '.[auto-gptq,dev]')
 	@touch $@
 
-$(GPTQMODEL_VENV)/installed: pyproject.toml $(KERNELS)
-	@$(PYTHON) -m venv $(GPTQMODEL_VENV)
-	@$(GPTQMODEL_VENV)/bin/python $(PIP_INSTALL) --editable '.[gptqmodel,dev]'
+$(GPTQMODEL_VENV)/installed: pyproject.toml $(PINS)/gptqmodel.txt $(KERNELS)
+	@$(call environment,$(GPTQMODEL_VENV),$(PYTHON),--constraint $(PINS)/gptqmodel.txt --editable '.[gptqmodel,dev]')
 	@touch $@
 
-$(ENGINES_VENV)/installed: pyproject.toml $(KERNELS)
-	@$(PYTHON) -m venv $(ENGINES_VENV)
-	@$(ENGINES_VENV)/bin/python $(PIP_INSTALL) --editable '.[engines,dev]'
+$(ENGINES_VENV)/installed: pyproject.toml $(PINS)/engines.txt $(KERNELS)
+	@$(call environment,$(ENGINES_VENV),$(PYTHON),--constraint $(PINS)/engines.txt --editable '.[engines,dev]')
 	@touch $@
 
-$(VLLM_VENV)/installed: tests/engines/install_vllm.sh
-	@PYTHON=$(PYTHON) sh tests/engines/install_vllm.sh $(VLLM_VENV)
+$(VLLM_VENV)/installed: tests/engines/install_vllm.sh $(PINS)/vllm.txt
+	@PYTHON=$(PYTHON) sh tests/engines/install_vllm.sh $(VLLM_VENV) $(PINS)/vllm.txt
 	@touch $@
+
+$(TOOLS_VENV)/installed:
+	@$(call environment,$(TOOLS_VENV),$(PYTHON),--quiet build uv)
+	@touch $@
+
+# The wheel and the sdist, and the extension for VS Code (with node and npm), into dist/.
+dist: $(TOOLS_VENV)/installed
+	$(TOOLS_VENV)/bin/python -m build
+	cd clients/vscode && npm ci --ignore-scripts --no-audit --no-fund && npm run package
+	cp clients/vscode/dist/starfill.vsix dist/
 
 clean:
-	rm -rf $(VENV) $(GPTQ_VENV) $(GPTQMODEL_VENV) $(ENGINES_VENV) $(VLLM_VENV) build training/build
+	rm -rf .venv .venv-* build dist training/build

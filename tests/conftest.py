@@ -11,9 +11,30 @@ import pytest
 
 from random_checkpoint import SHAPES, Layout, write
 
+# Processes of tests share the cores, and a thread that spins at a barrier takes one from the thread it waits for.
+# Read when torch loads its OpenMP runtime, here and in the servers that tests start.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 if "STARFILL_TESTS_ON_GPU" not in os.environ:  # the same tests everywhere; `make test-cuda` is for a GPU
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     os.environ["TRITON_INTERPRET"] = "1"  # its kernels run on the CPU; read when they are defined
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `--dist loadgroup` the tests of a file run in one process: they share what it has started."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The plain last line."""
+    counts = {name: len(terminalreporter.getreports(name)) for name in ("passed", "failed", "error", "skipped")}
+    terminalreporter.ensure_newline()
+    terminalreporter.write_line(
+        f"{counts['passed']} passed, {counts['failed'] + counts['error']} failed, {counts['skipped']} skipped"
+    )
+
 
 TINY = SHAPES["tiny"]
 MakeCheckpoint = Callable[..., Path]
