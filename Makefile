@@ -135,7 +135,7 @@ lock: $(TOOLS_VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt $(KERNELS)
 	@test -x $(BIN)/python || printf '%s\n' $(NOTICE)
-	@$(call environment,$(VENV),$(PYTHON),--constraint constraints.txt --editable .)
+	@$(call environment,$(VENV),$(PYTHON),--constraint constraints.txt --editable '.[demo]')
 	@touch $@
 
 $(VENV)/dev-installed: pyproject.toml constraints.txt $(KERNELS)

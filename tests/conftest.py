@@ -20,20 +20,23 @@ if "STARFILL_TESTS_ON_GPU" not in os.environ:  # the same tests everywhere; `mak
     os.environ["TRITON_INTERPRET"] = "1"  # its kernels run on the CPU; read when they are defined
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup` the tests of a file run in one process: they share what it has started."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With pytest-xdist's `--dist loadgroup` a file's tests run in one process: they share what it has started."""
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
     """The plain last line."""
-    counts = {name: len(terminalreporter.getreports(name)) for name in ("passed", "failed", "error", "skipped")}
-    terminalreporter.ensure_newline()
-    terminalreporter.write_line(
-        f"{counts['passed']} passed, {counts['failed'] + counts['error']} failed, {counts['skipped']} skipped"
-    )
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:  # a process of pytest-xdist
+        return
+    kinds = ("passed", "failed", "error", "skipped")
+    passed, failed, errors, skipped = (len(reporter.getreports(kind)) for kind in kinds)
+    reporter.write_line(f"{passed} passed, {failed + errors} failed, {skipped} skipped")
 
 
 TINY = SHAPES["tiny"]

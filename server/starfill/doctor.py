@@ -93,7 +93,7 @@ def _why_not_faster() -> str:
     from starfill.engine.native import why_not
 
     reason = why_not()
-    return f" (the faster ones of Starfill: {reason})" if reason else ""
+    return f" (Starfill's own, 1.5 to 3.6 times as fast: {reason})" if reason else ""
 
 
 def _completion_checks(assistant: Assistant, *, elsewhere: bool) -> Iterator[Check]:

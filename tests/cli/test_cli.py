@@ -170,3 +170,10 @@ def test_help_and_initialize_need_no_torch() -> None:
 
 def test_version() -> None:
     assert run("--version").stdout.startswith("starfill, version ")
+
+
+def test_the_demo_names_the_extra_that_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "textual", None)
+    result = run("demo")
+    assert result.exit_code == 2
+    assert result.stderr == "starfill: demo needs Textual, which isn't installed here: pip install 'starfill[demo]'\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -20,6 +21,8 @@ def demo(file: Path | None, **chosen: str) -> None:
     FILE is written only when you save it; without FILE a sample is opened.
     """
     settings_from(**chosen)
+    if find_spec("textual") is None:
+        raise SettingsError("demo needs Textual, which isn't installed here: pip install 'starfill[demo]'")
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):  # Textual draws on stderr
         raise SettingsError(
             "demo is an editor and needs a terminal: run it in one, or use `starfill complete FILE:LINE:COL`"

@@ -239,7 +239,7 @@ def _move_to_meta(module: nn.Module, name: str, parameter: nn.Parameter | None) 
 
 
 # Once and for good: torch's table of hooks must not change while another thread walks through it.
-register_module_parameter_registration_hook(_move_to_meta)
+register_module_parameter_registration_hook(_move_to_meta)  # type: ignore[arg-type]  # what it returns is used
 
 
 @contextmanager
