@@ -6,8 +6,12 @@
 #
 # For Debian 12 or newer on amd64; as root, or with sudo, for the packages that come through apt. The programs are then in
 # $STARFILL_EDITORS/bin or on PATH. A part that is complete is left alone; one that is missing, half-finished or made by
-# another recipe is made (again). A part that fails doesn't stop the others; the exit code counts those that failed.
+# another recipe is made (again). A part that fails doesn't stop the others: the command that failed and the end of the
+# part's log, $STARFILL_EDITORS/logs/PART, are shown.
+#
+# Exit codes: 0 all there, 1 a part failed, 2 there is no such part, 3 the system is another one.
 set -uo pipefail
+shopt -s inherit_errexit # where `set -e` holds, it holds in $(...) too
 
 code_server=4.139.1
 node=24.21.0        # what code-server runs with
@@ -20,13 +24,16 @@ emacs=29            # the first with eglot
 
 parts=(programs emacs vim-ale node browser-driver code-server extension nvim nvim-0.10 helix)
 
-sources=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd) || exit
 folder=${STARFILL_EDITORS:-$HOME/.cache/starfill-editors}
-mkdir -p "$folder/bin" && folder=$(cd "$folder" && pwd) || exit
-PATH=$folder/bin:$PATH
-exec 9> "$folder/.lock" && flock 9 # one at a time
+exec 3>&1 # the user's; the parts print into their logs
 
-say() { printf '%4d s  %s\n' "$SECONDS" "$*"; }
+# shellcheck source=tests/editors/install/part.sh
+. "$root/tests/editors/install/part.sh"
+# shellcheck source=tests/editors/install/apt.sh
+. "$root/tests/editors/install/apt.sh"
+
+say() { printf '%4d s  %s\n' "$SECONDS" "$*" >&3; }
 
 # in_folder NAME RECIPE [ARGUMENT...]: runs the function RECIPE in a new folder NAME, unless that has been done.
 # The stamp is written last, so a folder without it is half-finished.
@@ -34,68 +41,22 @@ in_folder() {
   local place=$folder/$1 recipe stamp
   recipe=("${@:2}")
   stamp=$(printf '%s\n' "$place" "${recipe[*]}" "$(declare -f "$2" unpack own_libraries)" | sha256sum)
-  [ "$stamp" = "$(cat "$place/.complete" 2> /dev/null)" ] && return
+  if [ -e "$place/.complete" ] && [ "$stamp" = "$(cat "$place/.complete")" ]; then return; fi
   say "$1"
-  rm -rf "$place" && mkdir "$place"
-  (cd "$place" && "${recipe[@]}")
+  rm -rf "$place"
+  mkdir "$place"
+  (
+    cd "$place"
+    "${recipe[@]}"
+  )
   echo "$stamp" > "$place/.complete"
 }
 
-# ---- apt ---------------------------------------------------------------------------------------------------------------
-
-as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
-
-# apt_install PACKAGE...: without a question, and nothing but what is needed
-apt_install() {
-  local apt=(env DEBIAN_FRONTEND=noninteractive ${APT_CONFIG:+"APT_CONFIG=$APT_CONFIG"})
-  apt+=(apt-get -y -qq -o DPkg::Lock::Timeout=300)
-  say "apt: $*"
-  as_root "${apt[@]}" update
-  as_root "${apt[@]}" --no-install-recommends install "$@" > /dev/null
-}
-
-# The address that this system has Debian from. A bare one knows it once it has package lists.
-mirror() {
-  local site=(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian')
-  [ -n "$("${site[@]}")" ] || as_root apt-get -qq update
-  "${site[@]}" | sed -n 1p
-}
-
-# use_release RELEASE FOLDER: apt knows that release of Debian as well; its lists are kept in FOLDER
-use_release() {
-  local mirror
-  mirror=$(mirror)
-  mkdir -p "$2"/{lists,archives}/partial && chmod -R a+rX "$2"
-  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $1 main" > "$2/sources.list"
-  cat > "$2/apt.conf" << CONF
-Dir::Etc::SourceList "$2/sources.list"; Dir::State::Lists "$2/lists"; Dir::Cache::Archives "$2/archives";
-APT::Sandbox::User "root";          // the folder is ours, not the user _apt's
-Acquire::Check-Valid-Until "false"; // a slow mirror's testing can be past its date
-CONF
-  export APT_CONFIG=$2/apt.conf
-}
-
-# unpack RELEASE PACKAGE: that package of another Debian release and all it depends on, libc too, into the current folder.
-# The system's packages are neither used nor changed.
-unpack() {
-  local work package
-  work=$(mktemp -d)
-  trap "rm -rf '$work'" EXIT
-  use_release "$1" "$work"
-  : > "$work/nothing-installed"
-  cat >> "$work/apt.conf" << CONF
-Dir::Etc::SourceParts "/dev/null"; Dir::Etc::PreferencesParts "/dev/null"; Debug::NoLocking "true";
-Dir::State::Status "$work/nothing-installed"; Dir::Cache "$work"; APT::Keep-Downloaded-Packages "true";
-CONF
-  apt-get -qq update
-  apt-get -y -qq --no-install-recommends --download-only install "$2" > /dev/null
-  for package in "$work"/archives/*.deb; do dpkg-deb -x "$package" .; done
-}
-
-# own_libraries PROGRAM: it runs with the loader and the libraries beside it, the system's may be older
-own_libraries() {
-  local libraries=$PWD/usr/lib/x86_64-linux-gnu
-  patchelf --set-interpreter "$libraries/ld-linux-x86-64.so.2" --force-rpath --set-rpath "$libraries" "$1"
+# major PROGRAM: the number that its version begins with; 0 where there is no such program
+major() {
+  local version
+  version=$({ "$1" --version || :; } 2> /dev/null | sed -n '1s/[^0-9]*\([0-9]*\).*/\1/p')
+  echo "${version:-0}"
 }
 
 # ---- npm ---------------------------------------------------------------------------------------------------------------
@@ -104,17 +65,17 @@ quietly=(--ignore-scripts --no-audit --no-fund --no-progress --loglevel=error) #
 
 npm_install() {
   echo '{"private": true}' > package.json # or npm takes a folder further up
-  npm install "${quietly[@]}" "$@" > /dev/null
+  call npm install "${quietly[@]}" "$@"
 }
 
 npm_code_server() {
   npm_install "$1"
   # Its own install script would compile what isn't needed to edit. The watcher sees changed files, the settings too.
   cd node_modules/code-server/lib/vscode
-  npm install "${quietly[@]}" --omit=dev --omit=optional > /dev/null
+  call npm install "${quietly[@]}" --omit=dev --omit=optional
   local watcher
   watcher=$(npm pkg get version --prefix node_modules/@parcel/watcher | tr -d '"')
-  npm install "${quietly[@]}" --omit=dev --omit=optional "@parcel/watcher-linux-x64-glibc@$watcher" > /dev/null
+  call npm install "${quietly[@]}" --omit=dev --omit=optional "@parcel/watcher-linux-x64-glibc@$watcher"
 }
 
 # ---- parts -------------------------------------------------------------------------------------------------------------
@@ -124,25 +85,38 @@ part_programs() { # program:package
   for pair in npm:npm patchelf:patchelf chromium:chromium tmux:tmux vim:vim fish:fish; do
     command -v "${pair%:*}" > /dev/null || missing+=("${pair#*:}")
   done
-  [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
+  if [ ${#missing[@]} -gt 0 ]; then
+    update_lists
+    apt_install "${missing[@]}"
+  fi
 }
 
 part_emacs() { # Debian 12's own is too old, its backports aren't
-  local version work release
-  version=$(emacs --version 2> /dev/null | sed -n '1s/[^0-9]*\([0-9]*\).*/\1/p')
-  [ "${version:-0}" -lt "$emacs" ] || return 0
-  version=$(apt-cache policy emacs-nox | sed -n 's/ *Candidate: \([0-9]*:\)\?\([0-9]*\).*/\2/p')
-  if [ "${version:-0}" -ge "$emacs" ]; then
+  if [ "$(major emacs)" -ge "$emacs" ]; then return; fi
+  update_lists
+  if [ "$(candidate emacs-nox)" -ge "$emacs" ]; then
     apt_install emacs-nox
-    return
+  else
+    emacs_from_backports
   fi
-  work=$(mktemp -d)
-  trap "as_root rm -rf '$work'" EXIT
+  if [ "$(major emacs)" -lt "$emacs" ]; then ln -sf /usr/bin/emacs "$folder/bin/emacs"; fi # PATH has an older one first
+  if [ "$(major emacs)" -lt "$emacs" ]; then fail "emacs-nox is installed, and yet $(command -v emacs) is older."; fi
+}
+
+emacs_from_backports() {
+  local release work
+  # shellcheck source=/dev/null
   release=$(. /etc/os-release && echo "$VERSION_CODENAME")-backports
-  use_release "$release" "$work"
-  cat /etc/apt/sources.list >> "$work/sources.list" 2> /dev/null || :
-  echo "APT::Default-Release \"$release\";" >> "$work/apt.conf"
-  apt_install emacs-nox
+  # shellcheck disable=SC2016 # apt's variable
+  if [ -z "$(apt-get indextargets --format '$(CODENAME)' "Codename: $release")" ]; then
+    work=$(mktemp -d)
+    # shellcheck disable=SC2064 # the folder of now
+    trap "as_root rm -rf '$work'" EXIT
+    use_release "$release" "$work"
+    cat /etc/apt/sources.list >> "$work/sources.list" 2> /dev/null || : # a system can have sources.list.d alone
+    apt_get update || : # see update_lists
+  fi
+  apt_install --target-release "$release" emacs-nox
 }
 
 part_browser-driver() { in_folder playwright npm_install "playwright-core@$playwright"; } # "core": without browsers
@@ -161,23 +135,24 @@ part_code-server() {
 }
 
 part_extension() {
-  cd "$sources/clients/vscode"
+  cd "$root/clients/vscode"
   if [ -e dist/starfill.vsix ] && [ -z "$(find package*.json src -newer dist/starfill.vsix)" ]; then return; fi
   say extension
-  [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci "${quietly[@]}" > /dev/null
-  npm run --silent package > /dev/null
+  if [ ! node_modules/.package-lock.json -nt package-lock.json ]; then call npm ci "${quietly[@]}"; fi
+  call npm run --silent package -- --out dist/half-written.vsix
+  mv dist/half-written.vsix dist/starfill.vsix
 }
 
 unpack_neovim() {
   unpack "$1" neovim
   own_libraries usr/bin/nvim
-  usr/bin/nvim --version > /dev/null
+  call usr/bin/nvim --version
 }
 
 unpack_helix() {
   unpack "$1" hx
   own_libraries usr/lib/hx/hx
-  usr/bin/hx --version > /dev/null
+  call usr/bin/hx --version
 }
 
 part_nvim() {
@@ -196,9 +171,9 @@ part_helix() {
 }
 
 unpack_ale() { # a plugin: files of text
-  mirror > /dev/null # now there are lists
-  apt-get -qq -o APT::Sandbox::User=root download vim-ale
-  dpkg-deb -x vim-ale_*.deb .
+  update_lists
+  call apt-get -q -o APT::Sandbox::User=root download vim-ale
+  call dpkg-deb -x vim-ale_*.deb .
   rm vim-ale_*.deb
 }
 
@@ -206,12 +181,42 @@ part_vim-ale() { in_folder vim-ale unpack_ale; }
 
 # ------------------------------------------------------------------------------------------------------------------------
 
+supported() {
+  local ID='' VERSION_ID=''
+  # shellcheck source=/dev/null
+  if [ -r /etc/os-release ]; then . /etc/os-release; fi
+  # Debian's testing has no number.
+  [ "$ID" = debian ] && [ "${VERSION_ID:-12}" -ge 12 ] && [ "$(dpkg --print-architecture)" = amd64 ]
+}
+
 [ $# -gt 0 ] || set -- "${parts[@]}"
+for part; do
+  case " ${parts[*]} " in *" $part "*) ;; *) echo "There is no part $part; there are ${parts[*]}." >&2 && exit 2 ;; esac
+done
+if ! supported; then
+  echo "The editors can be installed on Debian 12 or newer on amd64 alone: here, install those you want yourself." >&2
+  exit 3
+fi
+mkdir -p "$folder"/{bin,logs} && folder=$(cd "$folder" && pwd) || exit 1
+PATH=$folder/bin:$PATH
+exec 9> "$folder/.lock" || exit 1
+flock -n 9 || { say "another run is under way in $folder: waiting for its end" && flock 9; } || exit 1
+run=$(mktemp -d) || exit 1
+trap 'rm -rf "$run"' EXIT
+
 failed=()
 for part; do
-  case " ${parts[*]} " in *" $part "*) ;; *) echo "no part $part; there are ${parts[*]}" >&2 && exit 2 ;; esac
-  (set -e && "part_$part") & # in the background, since `set -e` has no effect in a condition
-  wait $! || failed+=("$part")
+  make_part "$part"
+  # shellcheck disable=SC2181 # `set -e` has no effect in what a condition calls
+  if [ $? != 0 ]; then
+    explain "$part" >&2
+    failed+=("$part")
+  fi
 done
-if [ ${#failed[@]} = 0 ]; then say "all there: $folder"; else say "failed: ${failed[*]}" >&2; fi
-exit ${#failed[@]}
+if [ ${#failed[@]} -gt 0 ]; then
+  printf '\nNot installed: %s. Mend what is said above (where apt or npm could not reach a mirror, wait), and run\n' \
+    "${failed[*]}"
+  printf '    make editors\nagain; parts that are complete are left alone.\n'
+  exit 1
+fi >&2
+say "all there: $folder"
