@@ -16,9 +16,10 @@ from typing import Any
 from editors.found import needed
 
 STARFILL = Path(sys.executable).parent / "starfill"
+PATIENCE = 300  # seconds; what works comes long before, also on a machine that does much else
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, f"waited in vain for {what}"

@@ -10,7 +10,7 @@ import pytest
 
 from editors.clients import FOLDER, PATH, ROOT, block
 from editors.found import missing, needed
-from editors.screen import STARFILL, private, saved, screen, until
+from editors.screen import PATIENCE, STARFILL, private, saved, screen, until
 
 HERE = Path(__file__).parent / "emacs"
 PACKAGE = ROOT / "clients/emacs/starfill.el"
@@ -38,7 +38,7 @@ def batch(emacs: Path, folder: Path, *arguments: str | Path) -> str:
     """What Emacs prints."""
     command = [emacs, "-Q", "--batch", *arguments]
     env = private(folder) | {"FOLDER": str(folder)}
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=env, cwd=folder, timeout=180)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=env, cwd=folder, timeout=2 * PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -68,8 +68,8 @@ def test_on_a_screen(emacs: Path, tmp_path: Path) -> None:
         line = SOURCE.split("\n")[-1] + "."
         row = until(lambda: re.search(rf"^.*{re.escape(line)}\S.*", it.text, re.MULTILINE), "a suggestion")[0]
         before, seen = row.rstrip().split(line)
-        until(lambda: it.cursor == len(before + line), "the cursor in front of it", 10)
+        until(lambda: it.cursor == len(before + line), "the cursor in front of it")
         assert file.read_text(encoding="utf-8") == SOURCE
         it.keys("Tab", "C-x", "C-s")
         want = f"{SOURCE}.{seen}"
-        until(lambda: saved(file).startswith(want), f"this file: {want}", 20)
+        until(lambda: saved(file).startswith(want), f"this file: {want}")

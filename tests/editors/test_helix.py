@@ -37,7 +37,7 @@ def test_completion_and_code_action(tmp_path: Path) -> None:
         it.until(" NOR ")  # before that, Escape and a key behind it could be taken for one
         it.keys(":w", "Enter")
         completed = f"{SOURCE}.{item['textEdit']['newText']}\n"
-        until(lambda: saved(file) == completed, f"this file: {completed}", 20)
+        until(lambda: saved(file) == completed, f"this file: {completed}")
 
         it.type("gg a")
         titles = re.findall(r"Starfill: [a-z ]+[a-z]", it.until(WISH))
@@ -46,4 +46,4 @@ def test_completion_and_code_action(tmp_path: Path) -> None:
         it.until(edit["newText"].splitlines()[0])
         it.keys(":wq", "Enter")
         rewritten = edited(completed, edit)
-        until(lambda: saved(file) == rewritten, f"this file: {rewritten}", 20)
+        until(lambda: saved(file) == rewritten, f"this file: {rewritten}")

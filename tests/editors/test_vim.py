@@ -47,7 +47,7 @@ def test_completion_and_code_action(tmp_path: Path) -> None:
         until(lambda: "-- INSERT --" not in it.text, "the end of insert mode")
         it.keys(":w", "Enter")
         completed = f"{SOURCE}.{word}\n"
-        until(lambda: saved(file) == completed, f"this file: {completed}", 20)
+        until(lambda: saved(file) == completed, f"this file: {completed}")
 
         it.type("ggVjj:ALECodeAction")
         it.keys("Enter")
@@ -59,4 +59,4 @@ def test_completion_and_code_action(tmp_path: Path) -> None:
         it.until(edit["newText"].splitlines()[0])
         it.keys(":wq", "Enter")
         rewritten = edited(completed, edit)
-        until(lambda: saved(file) == rewritten, f"this file: {rewritten}", 20)
+        until(lambda: saved(file) == rewritten, f"this file: {rewritten}")

@@ -10,9 +10,10 @@
 (require 'eglot)
 (require 'ert)
 (require 'python)
+(require 'url-util)
 
 (setq eglot-sync-connect t
-      eglot-connect-timeout 60
+      eglot-connect-timeout 300
       eglot-confirm-server-edits nil ; nobody is there to answer
       python-indent-guess-indent-offset nil
       make-backup-files nil
@@ -28,7 +29,7 @@
 (defmacro until (what &rest condition)
   "Wait until CONDITION holds and return it; WHAT says what is waited for."
   (declare (indent 1))
-  `(let ((end (+ (float-time) 60))
+  `(let ((end (+ (float-time) 300))
          value)
      (while (not (setq value (progn ,@condition)))
        (when (> (float-time) end)
@@ -54,7 +55,8 @@
 (defun last-completion ()
   "What the server says of the last suggestion for this file."
   (jsonrpc-request (eglot-current-server) :starfill/lastCompletion
-                   (list :uri (plist-get (eglot--TextDocumentIdentifier) :uri))))
+                   (list :uri (concat "file://" (url-hexify-string (file-truename buffer-file-name)
+                                                                   url-path-allowed-chars)))))
 
 (defun on-disk ()
   "Save this buffer and read its file."

@@ -2,9 +2,10 @@
 # shellcheck disable=SC2154 # install.sh has the variables
 # Makes a part of install.sh, and says where it failed.
 
-# fail SENTENCE...: ends a part
+# fail SENTENCE: ends a part
 fail() {
-  printf '%s\n' "$@"
+  echo "$1"
+  echo "${BASH_SOURCE[1]##*/}, line ${BASH_LINENO[0]}: $1" > "$run/failure"
   exit 1
 }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from editors.found import needed
-from editors.screen import STARFILL, private, until
+from editors.screen import PATIENCE, STARFILL, private, until
 
 ROOT = Path(__file__).parents[3]
 PLUGIN = ROOT / "clients/neovim"
@@ -89,7 +89,9 @@ class Neovim:
         subprocess.run([*self._remote, "--remote-send", keys], check=True, capture_output=True, **self._calls)
 
     def wait_until_ready(self) -> None:
-        until(lambda: self.lua("require('starfill').status()") == "Starfill", "the model")
+        """Neovim itself looks, for half a second at a time, in which it takes no keys: each question is a process."""
+        ready = "function() return require('starfill').status() == 'Starfill' end"
+        until(lambda: self.lua(f"vim.wait(500, {ready}, 20)"), "the model")
 
     def lines(self) -> list[str]:
         return list(self.lua("vim.api.nvim_buf_get_lines(0, 0, -1, false)"))
@@ -107,7 +109,7 @@ class Neovim:
         return None
 
     def shown(self) -> tuple[int, int, str]:
-        return tuple(until(self.ghost, "ghost text", 30))
+        return tuple(until(self.ghost, "ghost text"))
 
     def with_text(self, row: int, column: int, text: str) -> list[str]:
         """The lines with `text` put in there."""
@@ -117,14 +119,14 @@ class Neovim:
         return lines
 
     def until_lines(self, want: list[str]) -> None:
-        until(lambda: self.lines() == want, f"the text {want}", 20)
+        until(lambda: self.lines() == want, f"the text {want}")
 
     def ask(self, method: str, params: str = "{}") -> Any:
         """A request of our own, answered by the server."""
         return self.run(
             "local client = vim.lsp.get_clients({name = 'starfill'})[1] "
             "local call = vim.fn.has('nvim-0.11') == 1 and function(...) return client:request_sync(...) end"
-            f" or client.request_sync return call('{method}', {params}, 10000, 0).result"
+            f" or client.request_sync return call('{method}', {params}, {1000 * PATIENCE}, 0).result"
         )
 
     def last(self) -> Any:
@@ -153,7 +155,7 @@ class Neovim:
             heard.extend(self.said())
             return next((each for each in heard if words in each), None)
 
-        return str(until(found, f"the message {words!r}", 60))
+        return str(until(found, f"the message {words!r}"))
 
     @contextmanager
     def until_the_end(self) -> Iterator[Neovim]:
@@ -168,7 +170,7 @@ class Neovim:
         """The exit code."""
         keys = [*self._remote, "--remote-send", r"<C-\><C-n>:qa!<CR>"]
         subprocess.run(keys, check=False, capture_output=True, **self._calls)  # it may be gone before it answers
-        return self.process.wait(20)
+        return self.process.wait(PATIENCE)
 
     def kill(self) -> None:
         self.process.kill()

@@ -12,6 +12,8 @@ import pytest
 from editors.neovim.driver import Neovim, with_plugin
 from editors.screen import until
 
+pytestmark = pytest.mark.xdist_group("neovim")
+
 TEXT = Path(calendar.__file__).read_text(encoding="utf-8")
 FUNCTIONS = {  # name: the lines of each, counted from 0, the end excluded
     node.name: (node.lineno - 1, node.end_lineno or 0)
@@ -45,13 +47,13 @@ def test_a_rewrite_is_confirmed_and_one_undo_takes_it_back(nvim: Neovim) -> None
     edited = 0
     for name, (start, end) in FUNCTIONS.items():
         choose(nvim, "simplify", name)
-        until(lambda: nvim.lua("_G.asked or _G.said[1]"), "an edit or a sentence", 120)
+        until(lambda: nvim.lua("_G.asked or _G.said[1]"), "an edit or a sentence")
         if not nvim.lua("_G.asked"):
             assert nvim.lines() == before
             continue
         edited += 1
         assert "simplify" in nvim.lua("_G.asked")
-        after = until(lambda: (lines := nvim.lines()) != before and lines, "the edit", 10)
+        after = until(lambda: (lines := nvim.lines()) != before and lines, "the edit")
         assert after[:start] == before[:start]
         assert after[len(after) - len(before[end:]) :] == before[end:]
         assert nvim.save() == "\n".join(after) + "\n"
@@ -71,11 +73,11 @@ def test_an_explanation_grows_beside_the_code_and_is_read_only(nvim: Neovim) -> 
             shown = pages[0][1] if pages else []
             return shown if where in shown and len(" ".join(shown).split()) > 6 else None
 
-        assert until(lines, "the explanation", 120)[0] == "# explain"
+        assert until(lines, "the explanation")[0] == "# explain"
         assert nvim.lua("vim.fn.expand('%:t')") == "code.py"
     ((page, _),) = nvim.lua(PAGES)
     assert nvim.lua(f"{{vim.bo[{page}].modifiable, vim.bo[{page}].filetype}}") == [False, "markdown"]
-    until(lambda: nvim.lua("require('starfill').status()") == "Starfill", "the end of the explanation", 120)
+    until(lambda: nvim.lua("require('starfill').status()") == "Starfill", "the end of the explanation")
     assert nvim.lines() == TEXT.splitlines()
     nvim.run(f"vim.api.nvim_win_close(vim.fn.bufwinid({page}), false)")
     assert not nvim.lua(f"vim.api.nvim_buf_is_valid({page})")

@@ -11,6 +11,8 @@ import pytest
 from editors.neovim.driver import PLUGIN, Neovim, with_plugin
 from editors.screen import STARFILL, until
 
+pytestmark = pytest.mark.xdist_group("neovim")
+
 SOURCE = "def add(first, second):\n    return first + second\n\n\nprint(add"
 SUGGESTED = "import json\n\n\ndef load(name):\n    with open(name) as file: return json"
 
@@ -104,7 +106,7 @@ def test_asking_about_lines(nvim: Neovim, words: str) -> None:
     nvim.said()
     nvim.run("_G.asked = nil vim.ui.input = function(_, done) done('Add a comment.') end")
     nvim.type(rf"<C-\><C-n>:{words}<CR>")
-    until(lambda: nvim.lua("_G.asked or _G.said[1]"), "an edit or a sentence", 120)
+    until(lambda: nvim.lua("_G.asked or _G.said[1]"), "an edit or a sentence")
     assert nvim.lines()[-3:] == SOURCE.split("\n")[-3:]
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from editors.neovim.driver import ENVIRONMENT, find, with_plugin
 from editors.screen import saved, screen, until
+
+pytestmark = pytest.mark.xdist_group("neovim")
 
 SOURCE = "import json\n\n\ndef load(größe):\n"
 TYPED = "with open(größe) as file: return json."

@@ -8,6 +8,8 @@ from editors.neovim.conftest import WAYS
 from editors.neovim.typist import CODE, Typist
 from editors.screen import until
 
+pytestmark = pytest.mark.xdist_group("neovim")
+
 GROWTH = 16_000  # kB, of either process
 
 
@@ -15,7 +17,7 @@ GROWTH = 16_000  # kB, of either process
 def test_a_minute_of_typing(typists: dict[str, Typist], way: str) -> None:
     typist = typists[way]
     nvim = typist.nvim
-    warm, last = until(lambda: len(memory := typist.memory()) == 2 and memory, "the last key", 150)
+    warm, last = until(lambda: len(memory := typist.memory()) == 2 and memory, "the last key")
     nvim.until_lines(CODE.split("\n"))
     assert nvim.save() == CODE + "\n"
     statistics = nvim.statistics()

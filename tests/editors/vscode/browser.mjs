@@ -2,11 +2,11 @@
 //   {"id", "page": name, "call": "keyboard.press", "args": [...]}  ->  {"id", "value"} or {"id", "error"}
 // A call is a method of playwright's page, or one of `own`. A page is made when it is first named. Calls run at once, side by
 // side; a caller that wants them one after the other waits for the answers.
-//   node browser.mjs PLAYWRIGHT_FOLDER CHROMIUM PROFILE_FOLDER WIDTH HEIGHT
+//   node browser.mjs PLAYWRIGHT_FOLDER CHROMIUM PROFILE_FOLDER WIDTH HEIGHT PATIENCE_IN_MILLISECONDS
 import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 
-const [playwright, executablePath, profile, width, height] = process.argv.slice(2);
+const [playwright, executablePath, profile, width, height, patience] = process.argv.slice(2);
 const { chromium } = createRequire(`${playwright}/`)('playwright-core');
 const context = await chromium.launchPersistentContext(profile, {
   executablePath,
@@ -15,18 +15,22 @@ const context = await chromium.launchPersistentContext(profile, {
   permissions: ['clipboard-read', 'clipboard-write'],
   args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'], // no sandbox: containers have none
 });
+context.setDefaultTimeout(Number(patience));
 const pages = new Map();
 
 const own = {
   async typeAt(page, text, perSecond) { // as a typist does it: on time, whatever the page does
     const start = performance.now();
     const keys = [];
+    let taken = 0;
     for (let i = 0; i < text.length; i += 1) {
       await new Promise((done) => setTimeout(done, Math.max(0, start + (i * 1000) / perSecond - performance.now())));
-      keys.push(text[i] === '\n' ? page.keyboard.press('Enter') : page.keyboard.type(text[i]));
+      const key = text[i] === '\n' ? page.keyboard.press('Enter') : page.keyboard.type(text[i]);
+      keys.push(key.then(() => { taken += 1; }));
     }
+    const behind = keys.length - taken;
     await Promise.all(keys);
-    return (performance.now() - start) / 1000;
+    return behind;
   },
 };
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from editors.found import FOLDER, needed
+from editors.screen import PATIENCE
 
 SIZE = (900, 560)
-PATIENCE = 60  # seconds
 
 
 class Browser:
@@ -21,7 +21,7 @@ class Browser:
 
     def __init__(self, profile: Path, log: Path, env: dict[str, str]) -> None:
         script = Path(__file__).with_name("browser.mjs")
-        arguments = [FOLDER / "playwright", needed("chromium"), profile, *SIZE]
+        arguments = [FOLDER / "playwright", needed("chromium"), profile, *SIZE, 1000 * PATIENCE]
         with log.open("w") as errors:
             self.process = subprocess.Popen(
                 [needed("node"), script, *map(str, arguments)],
@@ -48,7 +48,7 @@ class Browser:
         return future
 
     def call(self, page: str, call: str, *arguments: Any) -> Any:
-        return self.begin(page, call, *arguments).result(PATIENCE)
+        return self.begin(page, call, *arguments).result(2 * PATIENCE)
 
     def stop(self) -> None:
         with self.process:

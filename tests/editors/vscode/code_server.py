@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -15,6 +15,7 @@ from typing import Any
 
 from editors.found import missing, needed
 from editors.screen import until
+from editors.vscode.record import Records
 from editors.vscode.stand_in import wheel
 
 ROOT = Path(__file__).parents[3]
@@ -71,7 +72,7 @@ class CodeServer:
     """`folder` must have a short path: it holds sockets."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.records = folder, folder / "records"
+        self.folder, self.records = folder, Records(folder / "records")
         for name in ("bin", "extensions", "home", "records", "sockets"):
             (folder / name).mkdir()
         self.env = {
@@ -79,7 +80,7 @@ class CodeServer:
             "LANG": "C.UTF-8",
             "OMP_NUM_THREADS": "1",
             "PATH": os.pathsep.join([f"{sys.base_prefix}/bin", os.defpath]),  # without a Starfill
-            "RECORDS": str(self.records),
+            "RECORDS": str(self.records.folder),
             "TMPDIR": str(folder / "sockets"),
             "XDG_RUNTIME_DIR": str(folder / "sockets"),
         }
@@ -87,8 +88,7 @@ class CodeServer:
         folders = ["--user-data-dir", str(folder / "data"), "--extensions-dir", str(folder / "extensions")]
         self._command = [str(needed("code-server")), *folders]
         self._process: subprocess.Popen[Any] | None = None
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        self.address = ""  # once it has started: it chooses the port, since one found free can be taken by then
 
     def _configure(self) -> None:
         launcher = self.folder / "bin" / "starfill"  # a `starfill` that is recorded
@@ -109,15 +109,18 @@ class CodeServer:
         install = [*self._command, "--install-extension", str(package())]
         installed = subprocess.run(install, env=self.env, capture_output=True, text=True)
         assert installed.returncode == 0, installed.stdout + installed.stderr
-        with (self.folder / "code-server.log").open("w") as log:
+        log = self.folder / "code-server.log"
+        with log.open("w") as output:
             self._process = subprocess.Popen(
-                [*self._command, "--bind-addr", self.address, "--auth", "none", "--disable-getting-started-override"],
+                [*self._command, "--bind-addr", "127.0.0.1:0", "--auth", "none", "--disable-getting-started-override"],
                 env=self.env,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        listens = until(lambda: re.search(r"listening on http://([\d.:]+)", log.read_text()), "code-server's address")
+        self.address = listens[1]
         until(self._healthy, "code-server")
 
     def stop(self) -> None:

@@ -33,9 +33,16 @@ class Record:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._entries: list[dict[str, Any]] = []
+        self._read = 0  # bytes
 
     def entries(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self._file.read_text(encoding="utf-8").split("\n")[:-1]]
+        with self._file.open("rb") as file:
+            file.seek(self._read)
+            lines = file.read().split(b"\n")[:-1]  # what stands behind the last is being written
+        self._read += sum(len(line) + 1 for line in lines)
+        self._entries += map(json.loads, lines)
+        return self._entries
 
     @property
     def pid(self) -> int:
@@ -97,11 +104,16 @@ class Record:
         os.kill(self.pid, signal.SIGKILL)
 
 
-def records(folder: Path) -> list[Record]:
-    """The oldest first; one that was ended before its server began has recorded nothing."""
-    begun = [
-        (entries[0]["started"], record)
-        for file in folder.glob("*.jsonl")
-        if (entries := (record := Record(file)).entries())
-    ]
-    return [record for _, record in sorted(begun, key=lambda each: each[0])]
+class Records:
+    """Of all servers whose recorders write into a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._known: dict[Path, Record] = {}
+
+    def all(self) -> list[Record]:
+        """The oldest first; one that was ended before its server began has recorded nothing."""
+        for file in self.folder.glob("*.jsonl"):
+            self._known.setdefault(file, Record(file))
+        begun = [(entries[0]["started"], record) for record in self._known.values() if (entries := record.entries())]
+        return [record for _, record in sorted(begun, key=lambda each: each[0])]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from editors.screen import PATIENCE
 from editors.vscode.record import resident
 from editors.vscode.window import Window
 
@@ -50,17 +51,17 @@ class Typist:
         window.edit(FILE)
         self.typed = (CODE * 2)[: SECONDS * PER_SECOND]
         self.memory: list[tuple[int, int]] = []  # bytes of the server and of the extensions, each second
+        record = window.record()
+        processes = record.pid, record.client_pid
         self._typing = window.browser.begin(window.name, "typeAt", self.typed, PER_SECOND)
-        threading.Thread(target=self._watch, daemon=True).start()
+        threading.Thread(target=self._watch, args=processes, daemon=True).start()
 
-    def finish(self) -> float:
-        """How many seconds it took."""
-        seconds: float = self._typing.result(2 * SECONDS)
-        return seconds
+    def finish(self) -> int:
+        """How many keys VS Code hadn't taken yet when the last was struck."""
+        behind: int = self._typing.result(PATIENCE)
+        return behind
 
-    def _watch(self) -> None:
-        record = self.window.record()
-        server, extensions = record.pid, record.client_pid
+    def _watch(self, server: int, extensions: int) -> None:
         while not self._typing.done():
             self.memory.append((resident(server), resident(extensions)))
             time.sleep(1)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from editors.screen import until
+from editors.screen import PATIENCE, until
 from editors.vscode.browser import Browser
 from editors.vscode.code_server import EXTENSION, CodeServer
-from editors.vscode.record import Record, records
+from editors.vscode.record import Record
 
 # Of the editor with the focus: its lines without the ghost text; the ghost text, behind the cursor and on lines below.
 # Monaco draws spaces as no-break ones, and lines in any order.
@@ -70,12 +70,12 @@ class Window:
     def type(self, text: str) -> None:
         self.call("keyboard.type", text)
 
-    def click(self, selector: str, patience: float = 40) -> None:
+    def click(self, selector: str, patience: float = PATIENCE) -> None:
         self.call("click", selector, {"timeout": 1000 * patience})
 
     # ---- what is seen; selectors as playwright understands them, with :has-text() and the like ----
 
-    def wait(self, selector: str, state: str = "visible", patience: float = 40) -> None:
+    def wait(self, selector: str, state: str = "visible", patience: float = PATIENCE) -> None:
         self.call("waitForSelector", selector, {"state": state, "timeout": 1000 * patience})
 
     def text(self) -> str:
@@ -176,7 +176,7 @@ class Window:
     def _pick(self, words: str, label: str) -> None:
         """Of the list that Control+P opens: a file, or a command after ">"."""
         row = f".quick-input-list .monaco-list-row.focused:has-text({json.dumps(label, ensure_ascii=False)})"
-        until(lambda: self._listed(words, row), f"{words} in the list", 90)
+        until(lambda: self._listed(words, row), f"{words} in the list")
         self.press("Enter")
         self.wait(row, "hidden")
 
@@ -197,12 +197,12 @@ class Window:
 
     def records(self) -> list[Record]:
         uri = self.folder.as_uri()
-        return [record for record in records(self.server.records) if record.folder() == uri]
+        return [record for record in self.server.records.all() if record.folder() == uri]
 
     def record(self) -> Record:
         """Of the newest server."""
-        until(self.records, "a server")
-        return self.records()[-1]
+        newest: Record = until(self.records, "a server")[-1]
+        return newest
 
     def ready(self) -> None:
         until(lambda: self.record().state() == "ready", "the model")
