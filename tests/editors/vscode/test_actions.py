@@ -44,8 +44,7 @@ def test_a_rewrite_is_confirmed_and_one_undo_takes_it_back(window: Window) -> No
     window.choose_action("Starfill: add docstring")
     window.click(f"{PREVIEW} .monaco-list-row:has-text('add.py') .monaco-checkbox")
     window.click(f"{PREVIEW} .monaco-button:has-text('Apply')")
-    until(lambda: window.read("add.py") != ADD, "the edit")
-    head, docstring, rest = window.read("add.py").split("\n", 2)
+    head, docstring, rest = window.changed("add.py", ADD).split("\n", 2)
     assert [head, rest] == ADD.split("\n", 1)
     assert re.fullmatch(r' {4}""".*"""', docstring)
     window.press("Control+1", "Control+z")
@@ -71,7 +70,7 @@ def test_free_text_about_the_selection(window: Window) -> None:
     window.press("Enter")
     window.click(f"{PREVIEW} .monaco-list-row:has-text('asked.py') .monaco-checkbox")
     window.click(f"{PREVIEW} .monaco-button:has-text('Apply')")
-    until(lambda: window.read("asked.py") != ADD, "the edit")
+    window.changed("asked.py", ADD)
     commands = window.record().sent("workspace/executeCommand")
     instruct = [command["arguments"][0] for command in commands if command["command"] == "starfill.instruct"][-1]
     assert instruct["instruction"] == "Add a docstring."

@@ -61,6 +61,10 @@ class Window:
     def read(self, file: str) -> str:
         return (self.folder / file).read_bytes().decode()
 
+    def changed(self, file: str, before: str) -> str:
+        """What stands in it, once that is something else; it is empty in the moment in which VS Code writes it."""
+        return str(until(lambda: (text := self.read(file)) != before and text, f"another {file}"))
+
     # ---- keys and clicks ----
 
     def press(self, *keys: str) -> None:
