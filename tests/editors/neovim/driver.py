@@ -27,6 +27,8 @@ GHOST = """vim.iter({'nvim.lsp.inline_completion', 'starfill'}):map(function(nam
 end):flatten(1):map(function(mark)
     return {mark[2], mark[3], mark[4].virt_text, mark[4].virt_lines or {}}
 end):totable()"""
+# Or each start tries every python3 on PATH for plugins written in Python, which takes seconds; there are none.
+NO_PROVIDER = "vim.g.loaded_python3_provider = 0\n"
 # What is said to the user, since a headless Neovim has no screen to read it from; and answers: yes, and _G.choice.
 NOTE = """
 _G.said = {}
@@ -70,7 +72,7 @@ class Neovim:
         self._remote = [binary, "--server", "./socket"]  # a relative path, since it must be short
         self.file = folder / name
         self.file.write_text(text, encoding="utf-8")
-        (folder / "init.lua").write_text(NOTE + init, encoding="utf-8")
+        (folder / "init.lua").write_text(NO_PROVIDER + NOTE + init, encoding="utf-8")
         start = [binary, "--headless", "--clean", "--listen", "./socket", "-u", "init.lua", name]
         self.process = subprocess.Popen(start, stdin=subprocess.DEVNULL, **self._calls)
         until((folder / "socket").exists, "Neovim")

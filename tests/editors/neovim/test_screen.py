@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from editors.neovim.driver import ENVIRONMENT, find, with_plugin
+from editors.neovim.driver import ENVIRONMENT, NO_PROVIDER, find, with_plugin
 from editors.screen import saved, screen, until
 
 pytestmark = pytest.mark.xdist_group("neovim")
@@ -19,7 +19,7 @@ STATUS = "\nvim.o.laststatus, vim.o.statusline = 2, [[<%{v:lua.require('starfill
 def test_on_the_screen(tmp_path: Path) -> None:
     file = tmp_path / "code.py"
     file.write_text(SOURCE, encoding="utf-8")
-    (tmp_path / "init.lua").write_text(with_plugin() + STATUS, encoding="utf-8")
+    (tmp_path / "init.lua").write_text(NO_PROVIDER + with_plugin() + STATUS, encoding="utf-8")
     with screen(tmp_path, "env", f"VIRTUAL_ENV={ENVIRONMENT}", find(), "--clean", "-u", "init.lua", file.name) as it:
 
         def completed() -> str | None:
