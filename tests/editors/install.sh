@@ -105,8 +105,7 @@ part_emacs() { # Debian 12's own is too old, its backports aren't
 
 emacs_from_backports() {
   local release work
-  # shellcheck source=/dev/null
-  release=$(. /etc/os-release && echo "$VERSION_CODENAME")-backports
+  release=$(codename)-backports
   # shellcheck disable=SC2016 # apt's variable
   if [ -z "$(apt-get indextargets --format '$(CODENAME)' "Codename: $release")" ]; then
     work=$(mktemp -d)
@@ -171,8 +170,12 @@ part_helix() {
 }
 
 unpack_ale() { # a plugin: files of text
-  update_lists
-  call apt-get -q -o APT::Sandbox::User=root download vim-ale
+  local work
+  work=$(mktemp -d)
+  # shellcheck disable=SC2064 # the folder of now
+  trap "rm -rf '$work'" EXIT
+  use_release "$(codename)" "$work" # takes no root
+  call apt-get -q -o Dir::Etc::SourceParts=/dev/null download vim-ale
   call dpkg-deb -x vim-ale_*.deb .
   rm vim-ale_*.deb
 }

@@ -29,6 +29,11 @@ candidate() {
   echo "${version:-0}"
 }
 
+codename() { # of the system's release
+  # shellcheck source=/dev/null
+  (. /etc/os-release && echo "$VERSION_CODENAME")
+}
+
 # Where other releases of Debian can be had from: the system's own mirrors, of which some can lack it.
 mirrors() {
   # shellcheck disable=SC2016 # apt's variable
