@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from starfill.app import LocalBackend
 from starfill.assist.assistant import Assistant
 from starfill.assist.completion import Figures
+from starfill.engine.job import Engine, Job, ModelInfo, Priority, Ticket
 from starfill.settings import Layout, Settings
 from starfill.text.document import Document
 from starfill.text.position import Edit
@@ -148,17 +149,55 @@ def test_in_plain_psm_only_the_suffix_is_computed_again(assistant: Assistant) ->
     asyncio.run(asyncio.wait_for(script(), 60))
 
 
+class Ahead:
+    """An engine, and the tickets of the suggestions that it computes ahead."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.tickets: asyncio.Queue[Ticket] = asyncio.Queue()
+
+    @property
+    def info(self) -> ModelInfo:
+        return self._engine.info
+
+    def submit(self, job: Job) -> Ticket:
+        ticket = self._engine.submit(job)
+        if job.priority is Priority.IDLE and job.max_new_tokens:
+            self.tickets.put_nowait(ticket)
+        return ticket
+
+    def release(self, key: Hashable) -> None:
+        self._engine.release(key)
+
+    @property
+    def cache_bytes(self) -> int:
+        return self._engine.cache_bytes
+
+    def resize(self, cache_bytes: int | None) -> None:
+        self._engine.resize(cache_bytes)
+
+    def persist(self, nbytes: int, keeps: Callable[[str], bool]) -> None:
+        self._engine.persist(nbytes, keeps)
+
+    def watch(self, told: Callable[[str | None], None]) -> None:
+        self._engine.watch(told)
+
+    def close(self) -> None:
+        pass
+
+
 def test_what_is_prepared_is_what_the_model_would_say(assistant: Assistant) -> None:
     """Accepting one suggestion after the other: the next is there already, and the same as from an empty cache."""
+    loaded = assistant
 
     async def script() -> None:
+        engine = Ahead(loaded.engine)
+        assistant = Assistant(engine, loaded.tokenizer, loaded.dialect, Settings())
         text = "import json\n\n\ndef load(path):\n    with open(path) as file:\n        return json."
         editor = session(assistant, "spm", text)
         await editor.look()
         for _ in range(2):
-            memory = assistant._memories[editor.document.uri]
-            while memory.prepared is None or memory.prepared.result is None:
-                await asyncio.sleep(0.005)
+            await asyncio.wrap_future((await engine.tickets.get()).future)
             await editor.accept()
             assert editor.figures is not None and editor.figures.source == "prepared"
             warm = editor.shown, editor.figures.reason
@@ -167,5 +206,6 @@ def test_what_is_prepared_is_what_the_model_would_say(assistant: Assistant) -> N
             assert (editor.shown, editor.figures.reason) == warm and editor.figures.cached_tokens < 10
             if not editor.shown:
                 break
+        assistant.close()
 
     asyncio.run(asyncio.wait_for(script(), 60))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from starfill.assist.detect import detect
 from starfill.assist.family import Dialect, Identity
@@ -84,7 +86,7 @@ class ByHeart:
 
     It goes on from where the prompt leaves off, choosing the longest token that is allowed, and keeps one list of ids
     per key, so that its figures are those of a real cache. `gate`, when given, holds jobs until it is set. What is only
-    to be done while it is idle is listed apart, in `idle`.
+    to be done while it is idle is listed apart, in `idle`, with its answers in `ahead`.
     """
 
     tokenizer: ToyTokenizer
@@ -93,15 +95,23 @@ class ByHeart:
     gate: threading.Event | None = None
     jobs: list[Job] = field(default_factory=list)
     idle: list[Job] = field(default_factory=list)
+    ahead: list[Future[Result]] = field(default_factory=list)
     released: list[Hashable] = field(default_factory=list)
     cancelled: list[Job] = field(default_factory=list)
     cache_bytes: int | None = 0
     closed: bool = False
     _slots: dict[Hashable, Sequence[int]] = field(default_factory=dict)
+    _submitted: asyncio.Future[None] | None = None
 
     def submit(self, job: Job) -> Ticket:
-        (self.idle if job.priority is Priority.IDLE else self.jobs).append(job)
         future: Future[Result] = Future()
+        if job.priority is Priority.IDLE:
+            self.idle.append(job)
+            self.ahead.append(future)
+        else:
+            self.jobs.append(job)
+        if self._submitted is not None and not self._submitted.done():
+            self._submitted.set_result(None)
         stopped = threading.Event()
         threading.Thread(target=self._run, args=(job, future, stopped), daemon=True).start()
 
@@ -111,6 +121,12 @@ class ByHeart:
             stopped.set()
 
         return Ticket(future, cancel)
+
+    async def asked(self, count: int = 1) -> None:
+        """Waits until there are so many jobs."""
+        while len(self.jobs) < count:
+            self._submitted = asyncio.get_running_loop().create_future()
+            await self._submitted
 
     def release(self, key: Hashable) -> None:
         self.released.append(key)
@@ -131,7 +147,7 @@ class ByHeart:
         try:
             while self.gate is not None and not self.gate.wait(0.001) and not stopped.is_set():
                 pass
-            answers = [self._answer(job, number, stopped) for number in range(job.candidates)]
+            answers = [self.answer(job, number, stopped) for number in range(job.candidates)]
             cached = common_prefix(self._slots.get(job.key, ()), job.ids)
             self._slots[job.key] = (*job.ids, *answers[0][0])
             future.set_result(
@@ -151,7 +167,7 @@ class ByHeart:
         except Exception as error:
             future.set_exception(error)
 
-    def _answer(self, job: Job, number: int, stopped: threading.Event) -> tuple[tuple[int, ...], Finish]:
+    def answer(self, job: Job, number: int, stopped: threading.Event) -> tuple[tuple[int, ...], Finish]:
         token_bytes = self.tokenizer.token_bytes
         rest = self._rest(job)
         ids: list[int] = []
@@ -181,6 +197,27 @@ class ByHeart:
         written = b"".join(self.tokenizer.token_bytes[id] for id in after)
         known = max(n for n in range(len(middle) + 1) if written.endswith(middle[:n]))
         return middle[known:]
+
+
+class Pauses:
+    """The moments before something is computed ahead: they last until the test ends them."""
+
+    def __init__(self) -> None:
+        self._lasting: list[tuple[asyncio.Task[Any] | None, asyncio.Future[None]]] = []
+
+    async def __call__(self) -> None:
+        end = asyncio.get_running_loop().create_future()
+        self._lasting.append((asyncio.current_task(), end))
+        await end
+
+    async def end(self) -> None:
+        """Ends those that have begun, and waits until what comes after them was submitted, or given up."""
+        await asyncio.sleep(0)  # what was scheduled just now begins its own
+        lasting, self._lasting = self._lasting, []
+        for _, end in lasting:
+            if not end.done():
+                end.set_result(None)
+        await asyncio.gather(*(task for task, _ in lasting if task is not None), return_exceptions=True)
 
 
 def common_prefix(one: Sequence[int], other: Sequence[int]) -> int:

@@ -66,7 +66,7 @@ def from_server(client: Client, method: str, how_many: int = 1) -> list[Any]:
     def found() -> list[Any]:
         return [each["params"] for each in list(client.requests) if each["method"] == method]
 
-    client._wait(lambda: len(found()) >= how_many, f"{how_many} requests {method}", 20)
+    client.wait(lambda: len(found()) >= how_many, f"{how_many} requests {method}")
     return found()
 
 

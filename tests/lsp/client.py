@@ -17,7 +17,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 PATIENCE = 20  # seconds; generous, since other work may occupy the machine
 
@@ -27,6 +27,22 @@ INLINE = {"textDocument": {"inlineCompletion": {}}, "window": {"workDoneProgress
 
 def silence(params: Any) -> None:
     """Among the `answers`: no answer at all."""
+
+
+class Process(Protocol):
+    """As much of subprocess.Popen as is used here, with all three streams."""
+
+    pid: int
+    stdin: Any
+    stdout: Any
+    stderr: Any
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def kill(self) -> None: ...
+
+
+Popen = Callable[..., Process]
 
 
 class ResponseError(Exception):
@@ -49,7 +65,7 @@ class Client:
         reader: BinaryIO,
         writer: BinaryIO,
         hang_up: Callable[[], None],
-        process: subprocess.Popen[bytes] | None = None,
+        process: Process | None = None,
     ) -> None:
         self._reader, self._writer, self._hang_up, self.process = reader, writer, hang_up, process
         self._changed = threading.Condition()
@@ -64,7 +80,7 @@ class Client:
         self.initialize_result: dict[str, Any] = {}
         self.initialize_seconds = 0.0  # from the start of the process to the answer
         self._threads = [threading.Thread(target=self._read, daemon=True)]
-        if process is not None and process.stderr is not None:
+        if process is not None:
             self._threads.append(threading.Thread(target=self._read_log, args=(process.stderr,), daemon=True))
         for thread in self._threads:
             thread.start()
@@ -78,24 +94,27 @@ class Client:
         *,
         answers: dict[str, Callable[[Any], Any]] | None = None,
         initialize: bool = True,
-        **popen: Any,
+        popen: Popen = subprocess.Popen,
+        **more: Any,
     ) -> Client:
-        """Start a server process and, unless told otherwise, initialize it."""
+        """Start a server process and, unless told otherwise, initialize it.
+
+        popen: starts the process, with the arguments of subprocess.Popen.
+        """
         started = time.perf_counter()
         pipe = subprocess.PIPE
-        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, **popen)
-        assert process.stdin and process.stdout
+        process = popen(command, stdin=pipe, stdout=pipe, stderr=pipe, **more)
 
         def end() -> None:
             with contextlib.suppress(OSError):
-                process.stdin.close()  # type: ignore[union-attr]
+                process.stdin.close()
             try:
                 process.wait(1)  # it ends by itself then, and leaves nothing behind
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
 
-        client = cls(process.stdout, process.stdin, end, process)  # type: ignore[arg-type]
+        client = cls(process.stdout, process.stdin, end, process)
         client.answers.update(answers or {})
         if initialize:
             client.initialize(capabilities, options)
@@ -149,7 +168,7 @@ class Client:
 
     def answer(self, identifier: int | str | None, seconds: float = PATIENCE) -> Any:
         """The result of a request; ResponseError for an error."""
-        self._wait(lambda: identifier in self._responses, f"an answer to request {identifier}", seconds)
+        self.wait(lambda: identifier in self._responses, f"an answer to request {identifier}", seconds)
         response = self._responses.pop(identifier)
         if "error" in response:
             raise ResponseError(response["error"])
@@ -163,7 +182,7 @@ class Client:
         def found() -> list[Any]:
             return [params for params in self.all(method) if accept(params)]
 
-        self._wait(found, f"a notification {method}", seconds)
+        self.wait(found, f"a notification {method}", seconds)
         return found()[0]
 
     def all(self, method: str) -> list[Any]:
@@ -176,11 +195,11 @@ class Client:
         def latest() -> dict[str, Any]:
             return (self.all("starfill/status") or [{}])[-1]
 
-        self._wait(lambda: latest().get("state") == state, f"the state {state}", seconds)
+        self.wait(lambda: latest().get("state") == state, f"the state {state}", seconds)
         return latest()
 
     def wait_for_log(self, text: str, seconds: float = PATIENCE) -> None:
-        self._wait(lambda: text in self.log, f"{text!r} in the log", seconds)
+        self.wait(lambda: text in self.log, f"{text!r} in the log", seconds)
 
     def exit_code(self, seconds: float = PATIENCE) -> int:
         """Waits for the process to end."""
@@ -190,7 +209,8 @@ class Client:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"The server did not end within {seconds} s.\n{self.log}") from None
 
-    def _wait(self, condition: Callable[[], Any], what: str, seconds: float) -> None:
+    def wait(self, condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> None:
+        """Until a condition on what has come from the server holds; asked again whenever something comes."""
         with self._changed:
             if not self._changed.wait_for(lambda: condition() or self._closed, seconds):
                 raise AssertionError(f"Waited {seconds} s in vain for {what}.\n{self.log}")

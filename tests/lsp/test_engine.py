@@ -43,7 +43,7 @@ def questions(client):
 
 
 def wait_for_question(client, how_many=1):
-    client._wait(lambda: len(questions(client)) == how_many, f"question {how_many}", 20)
+    client.wait(lambda: len(questions(client)) == how_many, f"question {how_many}")
     return client.requests[-1]["id"]
 
 
@@ -186,7 +186,7 @@ def test_a_refused_action_says_how_to_allow_it(acting, answer):
     for times in (1, 2):
         simplified_or_not = ask_resolve(client, "simplify", URI, (0, 0), (1, 0))
         assert "edit" not in client.answer(simplified_or_not)
-        client._wait(lambda times=times: len(messages(client)) == times, "a message", 20)
+        client.wait(lambda times=times: len(messages(client)) == times, "a message")
     assert all(SENTENCE in message for message in messages(client))
     assert len(questions(client)) == 1 and f"asking {ORIGIN}" not in client.log
     assert client.inline(URI, 0, 0)[0]["insertText"] == "42"
@@ -216,13 +216,13 @@ def test_an_engine_that_is_not_there_is_said_once_and_found_later(start):
 
 def test_what_is_wrong_in_another_way_then_is_said_too(start):
     client = start(options=engine(f"{HERE}/late-and-wrong"))
-    client._wait(lambda: len(messages(client)) == 2, "a second message", 20)
+    client.wait(lambda: len(messages(client)) == 2, "a second message")
     assert [message.rpartition(" has ")[2] for message in messages(client)] == ["1 models", "4 models"]
 
 
 def test_retries_end_with_other_settings(start):
     client = start(options=engine(f"{HERE}/gone"))
-    client._wait(lambda: client.log.count("asking") > 3, "some attempts", 20)
+    client.wait(lambda: client.log.count("asking") > 3, "some attempts")
     configure(client, model="other", engine={"url": ""})
     assert client.wait_for_state("ready")["model"] == "other"
     before = client.log.count("asking")
@@ -273,13 +273,13 @@ serve_stdio(LocalBackend())
 
 
 @pytest.fixture
-def real(tmp_path, monkeypatch):
+def real(tmp_path, monkeypatch, warm_with_torch):
     """Start the real server; what is allowed is kept in a folder of the test's own."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     clients = []
 
     def begin(**options):
-        client = Client.start([sys.executable, "-c", SERVER], **options)
+        client = Client.start([sys.executable, "-c", SERVER], popen=warm_with_torch.popen, **options)
         clients.append(client)
         return client
 

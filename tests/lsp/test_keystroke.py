@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lsp.client import Client, replace
+from lsp.warm import WarmPython
 
 COMMAND = [sys.executable, str(Path(__file__).parent / "instant_server.py")]
 SOURCE = Path(inspect.__file__).read_text(encoding="utf-8").split("\n")
@@ -20,8 +21,8 @@ ENOUGH = 0.1  # seconds; some fifty times what it takes on a machine with nothin
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    with Client.start(COMMAND) as client:
+def client(warm_with_torch: WarmPython) -> Iterator[Client]:
+    with Client.start(COMMAND, popen=warm_with_torch.popen) as client:
         client.wait_for_state("ready", 60)
         yield client
 

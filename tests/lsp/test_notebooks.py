@@ -12,11 +12,12 @@ from lsp.instruct.conftest import ready_client
 from lsp.notebook import MARKDOWN, NOTEBOOKS, Notebook, empty_at
 from lsp.profiles import FULL
 from lsp.scripted import COMMAND
+from lsp.warm import WarmPython
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    with Client.start(COMMAND, NOTEBOOKS, {"excludedGlobs": ["secret"]}) as client:
+def client(warm: WarmPython) -> Iterator[Client]:
+    with Client.start(COMMAND, NOTEBOOKS, {"excludedGlobs": ["secret"]}, popen=warm.popen) as client:
         client.wait_for_state("ready")
         yield client
 
@@ -159,8 +160,8 @@ def test_turned_off_for_a_cell_is_off_for_the_notebook(client):
 
 
 @pytest.fixture(scope="module")
-def able() -> Iterator[Client]:
-    with ready_client(FULL) as client:
+def able(warm: WarmPython) -> Iterator[Client]:
+    with ready_client(warm, FULL) as client:
         client.answers["workspace/applyEdit"] = lambda params: {"applied": True}
         client.answers["window/showDocument"] = lambda params: {"success": True}
         yield client
@@ -181,7 +182,7 @@ def test_tests_for_a_cell_go_into_a_document_of_its_language(able):
     chosen = action(able, "write tests", book.cell(0), (0, 0), (1, 0))
     before = len(able.requests)
     able.request("workspace/executeCommand", chosen["command"])
-    able._wait(lambda: "window/showDocument" in [each["method"] for each in able.requests[before:]], "a document", 20)
+    able.wait(lambda: "window/showDocument" in [each["method"] for each in able.requests[before:]], "a document")
     shown = [each["params"]["uri"] for each in able.requests[before:] if each["method"] == "window/showDocument"]
     assert shown == [f"untitled:test_{book.uri.rpartition('/')[2].removesuffix('.ipynb')}.py"]
     assert messages(able) == []

@@ -83,7 +83,7 @@ def test_nothing_is_asked_of_the_hub_before_the_first_yes(start):
 def test_the_size_is_known_before_the_second_yes(start):
     client = start(answers={ASK: pick("Ask the hub", "Not now")}, options={"model": "hub/coder"})
     client.wait_for_log("asked about hub/coder")
-    client._wait(lambda: len(questions(client)) == 2, "the second question", 20)
+    client.wait(lambda: len(questions(client)) == 2, "the second question")
     assert client.request("starfill/lastCompletion", {"uri": URI})
     assert "pulling" not in client.log
     assert client.wait_for_state("error")["message"] == SENTENCE
@@ -144,7 +144,7 @@ def test_cancelling_ends_the_progress_at_once(start, model, notices):
         client.wait_for_log("noticed the stop")
     assert client.wait_for_state("ready")["model"] == "bundled"
     assert pull(client, model) is None  # goes on
-    client._wait(lambda: client.log.count("pulling") == 2, "a second download", 20)
+    client.wait(lambda: client.log.count("pulling") == 2, "a second download")
 
 
 def test_the_command_pulls_without_questions(start):

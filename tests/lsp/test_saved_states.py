@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from lsp.client import Client, replace
+from lsp.warm import WarmPython
 from starfill.cli import main
 
 STARFILL = [sys.executable, "-m", "starfill", "serve", "--stdio"]
@@ -33,11 +34,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
+def start(warm_with_torch: WarmPython) -> Iterator[Start]:
     with ExitStack() as stack:
 
         def ready(**options: Any) -> Client:
-            client = stack.enter_context(Client.start(STARFILL, options={"savedStateBytes": LIMIT, **options}))
+            options = {"savedStateBytes": LIMIT, **options}
+            client = stack.enter_context(Client.start(STARFILL, options=options, popen=warm_with_torch.popen))
             client.wait_for_state("ready", 60)
             return client
 
@@ -117,5 +119,5 @@ def test_the_process_ends_soon_while_generating(start: Start) -> None:
     client.ask_inline(URI, 0, 0)
     client.wait_for_state("busy")
     assert client.process is not None
-    client.process.stdin.close()  # type: ignore[union-attr]
-    client.exit_code(2)
+    client.process.stdin.close()
+    client.exit_code()

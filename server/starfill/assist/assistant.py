@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -28,20 +28,30 @@ SUPERSEDED = "superseded by a newer request"
 CANCELLED = "cancelled by the editor"
 FAILED = "the model failed; the server's log says why"
 
+Pause = Callable[[], Awaitable[None]]
+
+
+async def until_idle() -> None:
+    await asyncio.sleep(PAUSE)
+
 
 class Assistant:
     """Completes documents with one engine. Methods are called on the event loop, which never waits.
 
     The newest request for a document wins: an older one answers at once, with nothing.
     engine, tokenizer, dialect: the model and how it is spoken to.
+    pause: ends when nothing has been asked for a moment, so that there is time to compute ahead.
     """
 
-    def __init__(self, engine: Engine, tokenizer: Tokenizer, dialect: Dialect, settings: Settings) -> None:
+    def __init__(
+        self, engine: Engine, tokenizer: Tokenizer, dialect: Dialect, settings: Settings, *, pause: Pause = until_idle
+    ) -> None:
         self.engine = engine
         self.tokenizer = tokenizer
         self.dialect = dialect
         self._index = TokenIndex(tokenizer.token_bytes)
         self._memories: dict[str, Memory] = {}
+        self._pause = pause
         self._running = 0
         self._closed = False
         # Encoding a window takes tens of milliseconds, and one thread keeps the requests of a document in order.
@@ -221,7 +231,7 @@ class Assistant:
 
     async def _prefill(self, document: Document, offset: int, memory: Memory) -> None:
         """Compute the prompt of a place, if nothing is asked in a moment."""
-        await asyncio.sleep(PAUSE)
+        await self._pause()
         question = await self._foresee(document, offset, memory)
         if question is None or (memory.prepared is not None and memory.prepared.question == question):
             return
@@ -233,7 +243,7 @@ class Assistant:
         In the slot of what is asked now, which it only appends to, so that typing anything else costs what it did.
         """
         before, asking = memory.asked, self._asking
-        await asyncio.sleep(PAUSE)
+        await self._pause()
         accepted = document.replaced(edit.start, edit.end, edit.text)
         question = await self._foresee(accepted, edit.start + len(edit.text), memory)
         if question is None or before is None or not asking.goes_on(question, before.question):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Protocol, TypeVar
 
 from starfill.assist.assistant import SUPERSEDED, Assistant
 from starfill.assist.completion import Completion, Figures
@@ -18,6 +19,14 @@ from starfill.text.document import Document
 
 Told = Callable[["str | None"], None]
 Reach = Callable[[], Assistant]
+T = TypeVar("T")
+
+
+class Within(Protocol):
+    """As asyncio.wait_for: the result of `work`; TimeoutError, and no more work, where that takes longer."""
+
+    async def __call__(self, work: Awaitable[T], seconds: float, /) -> T: ...
+
 
 MISSES = 3  # answers in a row that came too late, after which the engine rests
 REST = 10.0  # seconds until an engine that was too slow, or wasn't there, is tried again
@@ -40,10 +49,11 @@ class EitherAssistant:
         settings: Settings,
         reach: Reach,
         clock: Callable[[], float] = time.monotonic,
+        within: Within = asyncio.wait_for,
     ) -> None:
         self.first = first if isinstance(first, Assistant) else None
         self.second = second
-        self._settings, self._reach, self._clock = settings, reach, clock
+        self._settings, self._reach, self._clock, self._within = settings, reach, clock, within
         self._trouble = None if isinstance(first, Assistant) else str(first)
         self._misses = 0
         self._until = clock() + REST  # the end of a rest; also of the time until `reach` is tried again
@@ -146,7 +156,7 @@ class EitherAssistant:
         """None where it takes longer than the budget, or fails."""
         asked = first.complete(document, offset, automatic=automatic, candidates=candidates)
         try:
-            found = await asyncio.wait_for(asked, self._settings.engine_latency_budget_ms / 1e3)
+            found = await self._within(asked, self._settings.engine_latency_budget_ms / 1e3)
         except asyncio.TimeoutError:
             self._misses += 1
             self._until = self._clock() + REST

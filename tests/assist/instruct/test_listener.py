@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -42,23 +42,41 @@ def test_what_is_shown_never_has_to_be_taken_back(text: str) -> None:
         assert whole.startswith(settled(so_far[: end_of(so_far, STOPS)], STOPS))
 
 
+class Timers:
+    """The calls that are to be made later: when the test says so."""
+
+    def __init__(self) -> None:
+        self._calls: list[Callable[[], None]] = []
+
+    def __call__(self, seconds: float, call: Callable[[], None]) -> None:
+        assert seconds == INTERVAL
+        self._calls.append(call)
+
+    def end(self) -> None:
+        calls, self._calls = self._calls, []
+        for call in calls:
+            call()
+
+
 def test_a_fast_model_does_not_flood_the_event_loop() -> None:
     token_bytes = [bytes([byte]) for byte in range(256)]
     seen: list[tuple[str, int]] = []
     answer = "".join(Random(0).choices("acdefghi", k=20_000))
 
     async def script() -> None:
-        listener = Listener(token_bytes, STOPS, lambda *shown: seen.append(shown), earlier=5)
-        worker = threading.Thread(target=lambda: [listener.on_token(0, token) for token in answer.encode()])
-        worker.start()
-        while worker.is_alive():
-            await asyncio.sleep(0.001)
-        await asyncio.sleep(3 * INTERVAL)
+        timers = Timers()
+        listener = Listener(token_bytes, STOPS, lambda *shown: seen.append(shown), earlier=5, later=timers)
+        await asyncio.to_thread(lambda: [listener.on_token(0, token) for token in answer.encode()])
+        assert len(seen) == 1
+        timers.end()
         assert seen[-1] == (answer, 20_005)  # also when no token follows
-        assert len(seen) < 50
+        timers.end()
+        assert len(seen) == 2
+        listener.on_token(0, ord("b"))
         listener.close()
         listener.on_token(0, ord("b"))
-        await asyncio.sleep(2 * INTERVAL)
+        await asyncio.sleep(0)
+        timers.end()
         assert "b" not in seen[-1][0]
 
     asyncio.run(script())
@@ -68,10 +86,12 @@ def test_what_may_be_the_beginning_of_a_stop_is_held_back() -> None:
     seen: list[str] = []
 
     async def script() -> None:
-        listener = Listener([b" \na ", b"#", b"b"], STOPS, lambda text, tokens: seen.append(text))
+        timers = Timers()
+        listener = Listener([b" \na ", b"#", b"b"], STOPS, lambda text, tokens: seen.append(text), later=timers)
         for token in range(3):
             listener.on_token(0, token)
-            await asyncio.sleep(1.2 * INTERVAL)
+            await asyncio.sleep(0)
+            timers.end()
 
     asyncio.run(script())
     assert list(dict.fromkeys(seen)) == ["a ", "a #b"]

@@ -5,6 +5,7 @@ import pytest
 from lsp.client import Client
 from lsp.profiles import ANSWERS, FULL, MEDIUM, MINIMAL
 from lsp.scripted import COMMAND
+from lsp.warm import WarmPython
 
 OWN = [
     {"title": "Say hello", "instruction": "Say hello."},
@@ -14,26 +15,26 @@ OWN = [
 ]
 
 
-def ready_client(profile: dict[str, object], **options: object) -> Client:
+def ready_client(warm: WarmPython, profile: dict[str, object], **options: object) -> Client:
     settings = {"excludedGlobs": ["**/*.env"], "instructions": OWN, **options}
-    client = Client.start(COMMAND, profile, settings, answers=ANSWERS)
+    client = Client.start(COMMAND, profile, settings, answers=ANSWERS, popen=warm.popen)
     client.wait_for_state("ready")
     return client
 
 
 @pytest.fixture(scope="session")
-def full() -> Iterator[Client]:
-    with ready_client(FULL) as client:
+def full(warm: WarmPython) -> Iterator[Client]:
+    with ready_client(warm, FULL) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-def medium() -> Iterator[Client]:
-    with ready_client(MEDIUM) as client:
+def medium(warm: WarmPython) -> Iterator[Client]:
+    with ready_client(warm, MEDIUM) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-def minimal() -> Iterator[Client]:
-    with ready_client(MINIMAL) as client:
+def minimal(warm: WarmPython) -> Iterator[Client]:
+    with ready_client(warm, MINIMAL) as client:
         yield client

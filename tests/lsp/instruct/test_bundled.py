@@ -24,9 +24,9 @@ SHOW = "window/showDocument"
 
 
 @pytest.fixture(scope="module")
-def client():
+def client(warm_with_torch):
     answers = ANSWERS | {SHOW: lambda params: {"success": True}}
-    with Client.start(COMMAND, FULL, answers=answers) as client:
+    with Client.start(COMMAND, FULL, answers=answers, popen=warm_with_torch.popen) as client:
         client.wait_for_state("ready", 60)
         client.open(URI, CODE)
         yield client

@@ -196,7 +196,7 @@ def test_an_edit_of_code_that_has_changed_is_dropped(minimal):
     minimal.wait_for_state("busy")
     said = len(messages(minimal))
     minimal.change(uri, replace((2, 5), (2, 6), "x"))
-    minimal._wait(lambda: messages(minimal)[said:], "a message", 20)
+    minimal.wait(lambda: messages(minimal)[said:], "a message")
     assert "the code was changed while the model was writing" in messages(minimal)[-1]
     assert notes(minimal)[-1] == "stopped refactor"
     assert len(from_server(minimal, APPLY, 0)) == before
@@ -208,7 +208,7 @@ def test_the_clients_own_progress_counts_and_stops(full):
     created = len(from_server(full, "window/workDoneProgress/create", 0))
     token = f"mine{next(NUMBERS)}"
     instruct(full, order(uri, (1, 0), (2, 0), action="refactor"), token=token)
-    full._wait(lambda: len(progress_of(full, token)) > 3, "some reports", 20)
+    full.wait(lambda: len(progress_of(full, token)) > 3, "some reports")
     full.notify("window/workDoneProgress/cancel", {"token": token})
     full.wait_for_state("ready")
     first, *reports, last = progress_of(full, token)

@@ -21,6 +21,7 @@ import pytest
 from lsp.asking import action, apply, execute, from_server, messages
 from lsp.client import Client
 from lsp.profiles import ANSWERS, FULL, MEDIUM, MINIMAL
+from lsp.warm import WarmPython
 
 COMMAND = [sys.executable, "-m", "starfill", "--stdio"]
 PROFILES = {"full": FULL, "medium": MEDIUM, "minimal": MINIMAL}
@@ -62,10 +63,11 @@ class Ended:
 
 
 @pytest.fixture(scope="module", params=list(PROFILES))
-def editor(request: pytest.FixtureRequest) -> Iterator[tuple[str, Client]]:
+def editor(request: pytest.FixtureRequest, warm_with_torch: WarmPython) -> Iterator[tuple[str, Client]]:
     shown = {"window/showDocument": lambda params: {"success": True}}
     applied = {"workspace/applyEdit": lambda params: {"applied": True}}
-    with Client.start(COMMAND, PROFILES[request.param], answers={**ANSWERS, **shown, **applied}) as client:
+    answers = {**ANSWERS, **shown, **applied}
+    with Client.start(COMMAND, PROFILES[request.param], answers=answers, popen=warm_with_torch.popen) as client:
         client.wait_for_state("ready", 60)
         yield request.param, client
 
@@ -143,7 +145,7 @@ def carried_out(client: Client, title: str, uri: str, start: tuple[int, int], en
             return Ended("edit", apply(text, edits_of(resolved["edit"], uri, client.versions[uri])), marked)
         return Ended("message", said(client, told))
     execute(client, chosen)
-    client._wait(
+    client.wait(
         lambda: (
             len(messages(client)) > told
             or len(edits_asked_for(client)) > asked
@@ -154,7 +156,7 @@ def carried_out(client: Client, title: str, uri: str, start: tuple[int, int], en
     )
     marked = any(WARNING in each for each in messages(client)[told:])
     if marked:  # said before the edit where it can't carry the words itself
-        client._wait(lambda: len(edits_asked_for(client)) > asked, "the edit", SECONDS)
+        client.wait(lambda: len(edits_asked_for(client)) > asked, "the edit", SECONDS)
     if len(edits_asked_for(client)) > asked:
         params = edits_asked_for(client)[-1]
         marked = marked or WARNING in json.dumps(params)
@@ -187,7 +189,7 @@ def edits_asked_for(client: Client) -> list[Any]:
 
 
 def said(client: Client, told: int) -> str:
-    client._wait(lambda: len(messages(client)) > told, "a message", SECONDS)
+    client.wait(lambda: len(messages(client)) > told, "a message", SECONDS)
     return messages(client)[told]
 
 

@@ -260,7 +260,7 @@ def test_progress_counts_tokens_and_its_button_stops_the_model(full):
     earlier = len(from_server(full, CREATE, 0))
     asked = ask_resolve(full, "simplify", uri, (1, 0), (2, 0))
     token = from_server(full, CREATE, earlier + 1)[-1]["token"]
-    full._wait(lambda: len(progress_of(full, token)) > 3, "some reports", 20)
+    full.wait(lambda: len(progress_of(full, token)) > 3, "some reports")
     full.notify("window/workDoneProgress/cancel", {"token": token})
     before = messages(full)
     assert "edit" not in full.answer(asked)

@@ -105,7 +105,7 @@ def test_a_refusal_is_a_message_and_shows_nothing(willing):
     uri = opened(willing, "#refuse\n")
     shown, before = len(from_server(willing, SHOW, 0)), len(messages(willing))
     explain(willing, uri, (0, 0), (1, 0))
-    willing._wait(lambda: messages(willing)[before:], "a message", 20)
+    willing.wait(lambda: messages(willing)[before:], "a message")
     assert messages(willing)[before:] == ["Starfill: The answer was cut off by the token limit."]
     assert len(from_server(willing, SHOW, 0)) == shown
 
@@ -152,7 +152,7 @@ def test_a_message_for_a_client_that_shows_nothing(minimal):
     uri = opened(minimal)
     before = len(messages(minimal))
     explain(minimal, uri, (1, 0), (1, 4))
-    minimal._wait(lambda: messages(minimal)[before:], "a message", 20)
+    minimal.wait(lambda: messages(minimal)[before:], "a message")
     assert messages(minimal)[before:] == [f"Starfill: {unquote(uri).rsplit('/', 1)[1]}:2\n{ANSWER}"]
 
 
@@ -160,7 +160,7 @@ def test_a_warning_stands_below_the_text(minimal):
     uri = opened(minimal, "#broken\n")
     before = len(messages(minimal))
     explain(minimal, uri, (0, 0), (0, 3))
-    minimal._wait(lambda: messages(minimal)[before:], "a message", 20)
+    minimal.wait(lambda: messages(minimal)[before:], "a message")
     assert messages(minimal)[-1].endswith(f"{ANSWER}\n\n*does not parse*")
 
 

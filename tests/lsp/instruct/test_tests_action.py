@@ -102,7 +102,7 @@ def test_nothing_is_shown_that_was_not_applied(able, project):
     shown, said = len(from_server(able, SHOW, 0)), len(messages(able))
     able.open((project / "x.py").as_uri(), CODE)
     execute(able, action(able, "write tests", (project / "x.py").as_uri(), (0, 0), (1, 0)))
-    able._wait(lambda: messages(able)[said:], "a message", 20)
+    able.wait(lambda: messages(able)[said:], "a message")
     assert messages(able)[-1] == "Starfill: write tests: the editor has not applied the edit"
     assert len(from_server(able, SHOW, 0)) == shown
 
@@ -118,9 +118,9 @@ def test_a_client_that_can_not_create_files(start, project):
     assert "annotationId" not in change["edits"][0]
 
 
-def test_the_root_of_an_older_client(project):
+def test_the_root_of_an_older_client(project, warm):
     answers = ANSWERS | {APPLY: lambda params: {"applied": True}}
-    with Client.start(COMMAND, initialize=False, answers=answers) as client:
+    with Client.start(COMMAND, initialize=False, answers=answers, popen=warm.popen) as client:
         client.request("initialize", {"processId": None, "rootUri": project.as_uri(), "capabilities": FULL})
         client.notify("initialized", {})
         client.wait_for_state("ready")
@@ -134,7 +134,7 @@ def test_a_minimal_client_reads_them(minimal, tmp_path):
     uri = (tmp_path / "thing.py").as_uri()
     minimal.open(uri, CODE)
     execute(minimal, action(minimal, "write tests", uri, (0, 0), (2, 0)))
-    minimal._wait(lambda: messages(minimal)[before:], "a message", 20)
+    minimal.wait(lambda: messages(minimal)[before:], "a message")
     assert messages(minimal)[before:] == [f"Starfill: thing.py:1-2\n{TESTS}"]
 
 

@@ -27,7 +27,7 @@ def simplified(client):
 
 def assert_logged(client, text, times=1):
     """The log comes by a way of its own, and may come later."""
-    client._wait(lambda: client.log.count(text) >= times, f"{text!r} in the log", 20)
+    client.wait(lambda: client.log.count(text) >= times, f"{text!r} in the log")
     assert client.log.count(text) == times
 
 

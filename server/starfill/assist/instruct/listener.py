@@ -10,6 +10,7 @@ from starfill.assist.instruct.circles import first_round
 from starfill.assist.stream import Detokenizer
 
 OnText = Callable[[str, int], None]
+Later = Callable[[float, Callable[[], None]], object]
 LOOKS = 16  # tokens between two looks for an answer that goes round in circles
 INTERVAL = 0.05  # seconds between two texts that are shown; a small model writes a token each millisecond
 
@@ -29,16 +30,24 @@ class Listener:
     """A job's `on_token`: ends an answer at a stop text or in a circle, and hands on what there is, if not too often.
 
     Made on the event loop, on which `on_text` is called with the text and the tokens so far. earlier: tokens that were
-    generated before, which count too. source: the code that it is about; see `circles`.
+    generated before, which count too. source: the code that it is about; see `circles`. later: calls a function on the
+    event loop after so many seconds.
     """
 
     def __init__(
-        self, token_bytes: Sequence[bytes], stops: Sequence[str], on_text: OnText, source: str = "", earlier: int = 0
+        self,
+        token_bytes: Sequence[bytes],
+        stops: Sequence[str],
+        on_text: OnText,
+        source: str = "",
+        earlier: int = 0,
+        later: Later | None = None,
     ) -> None:
         self._detokenizer = Detokenizer(token_bytes)
         self._stops, self._on_text, self._source = stops, on_text, source
         self._overlap = max((len(stop) - 1 for stop in stops), default=0)
         self._loop = asyncio.get_running_loop()
+        self._later = later or self._loop.call_later
         self._text, self._tokens = "", earlier
         self._shown = earlier
         self._pending = False  # a call of `_show` is on its way
@@ -66,7 +75,7 @@ class Listener:
             return
         text, self._shown = self._text, self._tokens
         self._on_text(settled(text[: end_of(text, self._stops)], self._stops).lstrip(), self._shown)
-        self._loop.call_later(INTERVAL, self._again)
+        self._later(INTERVAL, self._again)
 
     def _again(self) -> None:
         self._pending = False
