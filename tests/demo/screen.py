@@ -7,6 +7,7 @@ import functools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from queue import Queue
 from threading import Thread
 from typing import Any
@@ -26,8 +27,26 @@ KEYS = {
 Location = tuple[int, int]
 
 
+class Watched(Demo):
+    """said: what the notifications since the last clearing have said."""
+
+    NOTIFICATION_TIMEOUT = PATIENCE  # it is still there when a test looks
+
+    def __init__(self, *args: Any) -> None:
+        self.said: list[str] = []
+        super().__init__(*args)
+
+    def notify(self, message: str, **more: Any) -> None:
+        self.said.append(message)
+        super().notify(message, **more)
+
+    def clear_notifications(self) -> None:
+        self.said.clear()
+        super().clear_notifications()
+
+
 class Screen:
-    def __init__(self, app: Demo, pilot: Pilot[None]) -> None:
+    def __init__(self, app: Watched, pilot: Pilot[None]) -> None:
         self.app, self.pilot, self.editor = app, pilot, app.editor
 
     async def begin(self, text: str, cursor: Location | None = None) -> None:
@@ -87,7 +106,7 @@ class Screen:
 
     @property
     def toasts(self) -> list[str]:
-        return [notification.message for notification in self.app._notifications]
+        return self.app.said
 
 
 @asynccontextmanager
@@ -101,8 +120,7 @@ async def demo(
     """The demo once the server has this state, with the cursor at the text's end unless the buffer says otherwise."""
     lines = text.split("\n")
     buffer = buffer or Buffer(URI, "python", text, cursor=(len(lines) - 1, len(lines[-1])))
-    app = Demo(buffer, command, options)
-    app.NOTIFICATION_TIMEOUT = PATIENCE  # what was said is still there when a test looks
+    app = Watched(buffer, command, options)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = Screen(app, pilot)
         await screen.until(lambda: screen.state.startswith(state))
@@ -149,3 +167,9 @@ class Theatre:
                     self._ends.put(failure)
                 else:
                     self._ends.put(None)
+
+
+def observed(folder: Path) -> tuple[list[str], Callable[[], int]]:
+    """The scripted server, and what tells the number of its process."""
+    note = folder / "pid"
+    return ["sh", "-c", f'echo $$ > "{note}"; exec "$@"', "sh", *COMMAND], lambda: int(note.read_text())

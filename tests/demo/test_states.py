@@ -1,14 +1,21 @@
 """What the status line says while there is no model."""
 
+import os
+import signal
+
 from textual.widgets import Label
 
-from demo.screen import demo, played
+from demo.screen import demo, observed, played
 
 
 @played
-async def test_progress_and_an_error():
-    async with demo("text", state="loading the model: ", model="talkative") as screen:
+async def test_progress_and_an_error(tmp_path):
+    command, process = observed(tmp_path)
+    async with demo("text", command, state="loading the model: ", model="talkative") as screen:
+        os.kill(process(), signal.SIGUSR1)
         await screen.until(lambda: " % " in screen.state)
+        await screen.until(lambda: "50 %" in screen.state)
+        os.kill(process(), signal.SIGUSR1)
         await screen.until(lambda: screen.state == "ready: talkative on cpu")
         await screen.until(lambda: screen.ghost == "42")
 

@@ -6,8 +6,7 @@ import signal
 import pytest
 from textual import events
 
-from demo.screen import URI, demo, played
-from lsp.scripted import COMMAND
+from demo.screen import URI, demo, observed, played
 
 LINES = "range(10):\n        print()"  # what the scripted server suggests in a document that begins with #lines
 
@@ -224,9 +223,3 @@ async def test_a_server_that_ends_is_said_and_the_text_stays(tmp_path):
         await screen.press("f2")
         await screen.until(lambda: len(screen.toasts) == 2)
         assert screen.text == "#text\nx"
-
-
-def observed(folder):
-    """The scripted server, and what tells the number of its process."""
-    note = folder / "pid"
-    return ["sh", "-c", f'echo $$ > "{note}"; exec "$@"', "sh", *COMMAND], lambda: int(note.read_text())

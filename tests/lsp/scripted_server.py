@@ -2,12 +2,15 @@
 
 python scripted_server.py            over stdio
 python scripted_server.py HOST PORT  over TCP
+
+What takes long ends with the signal SIGUSR1, one for each: see `asking.go_on`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import threading
 import time
@@ -22,7 +25,7 @@ from starfill.assist.instruct.actions import Action, Placement
 from starfill.assist.instruct.outcome import Outcome, Request, Work
 from starfill.engine.job import ModelInfo
 from starfill.errors import CheckpointError, ConsentError, EngineError, NotPulledError, RequestError, SettingsError
-from starfill.lsp import loading
+from starfill.lsp import loading, status
 from starfill.lsp.backend import Choice
 from starfill.settings import Settings
 from starfill.text.diff import line_edits
@@ -31,6 +34,14 @@ from starfill.text.position import Edit, Span
 
 GATES: dict[str, asyncio.Event] = {}  # by document: opened by the command starfill.accepted
 NOTES: list[str] = []  # what happened to the assistant and the instructor
+GO_ON = threading.Event()  # set by the signal
+BUSY = 0.1  # seconds: what the server does on its own after some time, it has done then
+
+
+def last() -> None:
+    """Takes long, on a thread of its own."""
+    GO_ON.wait()
+    GO_ON.clear()
 
 
 class ScriptedAssistant:
@@ -102,10 +113,10 @@ class ScriptedAssistant:
             case "#gate":
                 await GATES.setdefault(document.uri, asyncio.Event()).wait()
             case "#busy":
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(BUSY)
                 return (), "only slept"
             case "#block":  # like a model that can't be interrupted, in a thread that Python would wait for
-                await asyncio.get_running_loop().run_in_executor(None, time.sleep, 60)
+                await asyncio.get_running_loop().run_in_executor(None, threading.Event().wait)
             case "#error":
                 raise RequestError("The request can't be served.")
             case "#crash":
@@ -232,8 +243,6 @@ class ScriptedBackend:
             case "late-and-wrong":
                 kind = EngineError if self.asked[url] < 4 else SettingsError
                 raise kind(f"{url} has {self.asked[url]} models")
-            case "slow":
-                time.sleep(0.4)
 
     def allow(self, origin):
         if origin.endswith("/readonly"):
@@ -255,13 +264,15 @@ class ScriptedBackend:
             case "crash":
                 raise RuntimeError("boom")
             case "slow":
-                time.sleep(0.4)
+                last()
             case "forever":
-                threading.Thread(target=time.sleep, args=(60,)).start()
-                time.sleep(60)
+                threading.Thread(target=threading.Event().wait).start()
+                threading.Event().wait()
             case "talkative":
-                time.sleep(0.2)
+                last()
                 for step in range(1000):
+                    if step == 500:
+                        last()
                     report(step / 1000, "Reading")
         report(1.0, "Done")
         return ScriptedAssistant(settings)
@@ -279,7 +290,7 @@ class ScriptedBackend:
             case "crash":
                 raise RuntimeError("boom")
             case "slow":
-                time.sleep(0.4)
+                last()
         return ScriptedInstructor(settings)
 
     def models(self):
@@ -294,11 +305,14 @@ class ScriptedBackend:
 
     def pull(self, repository, report, stopped):
         print(f"pulling {repository}")
-        time.sleep(0.2)  # so that the progress is shown
         match repository:
+            case "hub/slow" | "hub/coder":
+                last()
             case "hub/broken":
+                last()
                 raise CheckpointError("The hub can't be reached.")
             case "hub/crash":
+                last()
                 raise RuntimeError("boom")
             case "hub/endless":
                 while not stopped():
@@ -306,10 +320,8 @@ class ScriptedBackend:
                     time.sleep(0.01)
                 print("noticed the stop")
                 raise CheckpointError("stopped")
-            case "hub/slow":
-                time.sleep(0.4)
             case "hub/stuck":
-                time.sleep(60)
+                threading.Event().wait()
         for step in range(10):
             report(step / 10, f"{step} of 10")
         self.pulled.add(repository)
@@ -319,6 +331,8 @@ if __name__ == "__main__":
     from starfill.lsp.transport import serve_stdio, serve_tcp
 
     loading.AGAIN = 0.05
+    assert max(loading.AGAIN, status.SOON) < BUSY
+    signal.signal(signal.SIGUSR1, lambda *_: GO_ON.set())
     if len(sys.argv) > 1:
         serve_tcp(ScriptedBackend(), sys.argv[1], int(sys.argv[2]))
     serve_stdio(ScriptedBackend())

@@ -17,7 +17,6 @@ from lsp.warm import WarmPython
 COMMAND = [sys.executable, str(Path(__file__).parent / "instant_server.py")]
 SOURCE = Path(inspect.__file__).read_text(encoding="utf-8").split("\n")
 TYPED = "    result = self.name(value, not None)  # a comment"
-ENOUGH = 0.1  # seconds; some fifty times what it takes on a machine with nothing else to do
 
 
 @pytest.fixture(scope="module")
@@ -27,35 +26,40 @@ def client(warm_with_torch: WarmPython) -> Iterator[Client]:
         yield client
 
 
-def median_keystroke(client: Client, lines: int) -> float:
-    """Seconds from sending a change to having the suggestion, in the middle of a file of so many lines."""
+def opened(client: Client, lines: int) -> tuple[str, int]:
+    """A file of so many lines, with nothing on the one in its middle: its URI and that line."""
     uri = f"file:///project/{lines}.py"
     text = (SOURCE * (lines // len(SOURCE) + 1))[:lines]
     at = lines // 2
     client.open(uri, "\n".join(text))
     client.change(uri, replace((at, 0), (at, len(text[at])), ""))
     client.inline(uri, at, 0)
-    seconds = []
-    for column, char in enumerate(TYPED):
-        began = time.perf_counter()
-        client.change(uri, replace((at, column), (at, column), char))
-        items = client.inline(uri, at, column + 1)
-        seconds.append(time.perf_counter() - began)
-    assert items and client.last(uri)["source"] == "model"
-    client.close(uri)
-    return statistics.median(seconds)
+    return uri, at
 
 
 def test_a_keystroke_does_not_depend_on_the_length_of_the_file(client: Client) -> None:
-    short, long, longest = (median_keystroke(client, lines) for lines in (400, 10_000, 80_000))
-    assert max(long, longest) < min(ENOUGH, 3 * short)
+    """From sending a change to having the suggestion; by turns, so that what else the machine does slows down each."""
+    files = [opened(client, lines) for lines in (400, 10_000, 80_000)]
+    seconds: dict[str, list[float]] = {uri: [] for uri, _ in files}
+    for column, char in enumerate(TYPED):
+        for uri, at in files:
+            began = time.perf_counter()
+            client.change(uri, replace((at, column), (at, column), char))
+            items = client.inline(uri, at, column + 1)
+            seconds[uri].append(time.perf_counter() - began)
+            assert items or column + 1 < len(TYPED)
+    for uri, _ in files:
+        assert client.last(uri)["source"] == "model"
+        client.close(uri)
+    short, long, longest = map(statistics.median, seconds.values())
+    assert max(long, longest) < 3 * short
 
 
 def test_what_follows_an_accepted_suggestion_is_there(client: Client) -> None:
     uri = "file:///accepted.py"
     client.open(uri, "x =")
     (item,) = client.inline(uri, 0, 3)
-    time.sleep(0.3)  # while the user looks at it
+    client.wait_for_log(f"computed ahead: {uri}")  # while the user looks at it
     text = item["insertText"]
     client.change(uri, replace((0, 3), (0, 3), text))
     client.request("workspace/executeCommand", item["command"])

@@ -1,3 +1,4 @@
+from lsp.asking import CREATE, from_server, go_on
 from lsp.client import INLINE, silence
 
 URI = "file:///a.py"
@@ -8,6 +9,7 @@ def test_requests_before_the_model_is_ready(start):
     client.open(URI, "x = ")
     assert client.inline(URI, 0, 4) == []
     assert client.last(URI)["reason"] == "the model is still loading"
+    go_on(client)
     client.wait_for_state("ready")
     assert len(client.inline(URI, 0, 4)) == 1
     told = client.all("starfill/status")
@@ -28,6 +30,10 @@ def test_less_memory_is_said_and_suggestions_go_on(start):
 
 def test_progress(start):
     client = start(options={"model": "talkative"})
+    client.wait_for("$/progress")
+    go_on(client)
+    client.wait_for("$/progress", lambda params: params["value"].get("percentage") == 50)
+    go_on(client)
     client.wait_for_state("ready")
     (create,) = [each for each in client.requests if each["method"] == "window/workDoneProgress/create"]
     progress = [each for each in client.all("$/progress") if each["token"] == create["params"]["token"]]
@@ -51,6 +57,10 @@ def test_progress(start):
 
 def test_no_progress_for_a_client_without_it(start):
     client = start({"textDocument": {"inlineCompletion": {}}}, {"model": "talkative"})
+    client.wait_for_state("loading")
+    go_on(client)
+    client.wait_for("starfill/status", lambda status: status["progress"] == 0.5)
+    go_on(client)
     client.wait_for_state("ready")
     assert client.requests == []
     assert client.all("$/progress") == []
@@ -58,6 +68,8 @@ def test_no_progress_for_a_client_without_it(start):
 
 def test_a_client_that_never_answers_does_not_hold_up_the_load(start):
     client = start(answers={"window/workDoneProgress/create": silence}, options={"model": "slow"})
+    from_server(client, CREATE)
+    go_on(client)
     client.wait_for_state("ready")
 
 
@@ -95,6 +107,7 @@ def test_another_model_replaces_the_old_one(start):
     client.open(URI, "x = ")
     assert client.inline(URI, 0, 4) == []
     assert client.last(URI)["reason"] == "the model is still loading"
+    go_on(client)
     client.wait_for("starfill/status", lambda status: status["state"] == "ready" and status["model"] == "slow")
     client.wait_for_log("closed bundled")
 
@@ -103,5 +116,8 @@ def test_the_last_of_several_models_wins(start):
     client = start(options={"model": "slow"})
     for model in ("missing", "other"):
         client.notify("workspace/didChangeConfiguration", {"settings": {"starfill": {"model": model}}})
+    client.open(URI, "x = ")
+    assert client.inline(URI, 0, 4) == []  # by now both were heard of
+    go_on(client)
     assert client.wait_for_state("ready")["model"] == "other"
     assert client.all("window/showMessage") == []

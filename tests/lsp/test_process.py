@@ -6,11 +6,10 @@ import resource
 import socket
 import subprocess
 import sys
-import time
 
 import pytest
 
-from lsp.client import Client, ResponseError
+from lsp.client import PATIENCE, Client, ResponseError
 from lsp.scripted import COMMAND
 
 URI = "file:///a.py"
@@ -25,7 +24,7 @@ def test_what_is_imported_before_initialize_is_answered():
     assert not modules & {"torch", "transformers", "tokenizers", "safetensors", "numpy", "huggingface_hub", "rich"}
 
 
-def test_starting_costs_little_more_than_the_protocol_library(start):
+def test_starting_costs_little_more_than_the_protocol_library():
     """CPU time as a ratio, since the machine may be busy; benchmarks/ measures the 700 ms."""
 
     def cpu_seconds(run) -> float:
@@ -34,10 +33,14 @@ def test_starting_costs_little_more_than_the_protocol_library(start):
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
+    def whole_session() -> None:
+        with Client.start(COMMAND) as client:
+            client.shutdown()
+
     library = min(
         cpu_seconds(lambda: subprocess.run([sys.executable, "-c", "import pygls.lsp.server"])) for _ in range(3)
     )
-    whole = min(cpu_seconds(lambda: start().shutdown()) for _ in range(3))
+    whole = min(cpu_seconds(whole_session) for _ in range(3))
     assert whole < 1.6 * library, f"{whole:.2f} s, of which {library:.2f} s for importing pygls and lsprotocol"
 
 
@@ -50,13 +53,13 @@ def test_shutdown_and_exit_without_params(start):
     client.send({"id": "s", "method": "shutdown"})
     assert client.answer("s") is None
     client.send({"method": "exit"})
-    assert client.exit_code(1) == 0
+    assert client.exit_code() == 0
 
 
 def test_exit_without_shutdown(start):
     client = start()
     client.notify("exit")
-    assert client.exit_code(1) == 1
+    assert client.exit_code() == 1
 
 
 def test_exit_before_initialize(start):
@@ -68,25 +71,24 @@ def test_exit_before_initialize(start):
 def test_a_closed_stdin(start):
     client = start()
     client.process.stdin.close()
-    assert client.exit_code(1) == 1
+    assert client.exit_code() == 1
 
 
 @pytest.mark.parametrize("polite", [True, False])
 @pytest.mark.parametrize("what", ["generating", "loading"])
-def test_the_end_comes_within_a_second_also_while(start, what, polite):
+def test_nothing_holds_up_the_end(start, what, polite):
+    """What runs then would never end."""
     client = start(options={"model": "forever" if what == "loading" else "bundled"})
     client.wait_for_state("loading" if what == "loading" else "ready")
     client.open(URI, "#block")
     if what == "generating":
         client.ask_inline(URI, 0, 0)
         client.wait_for_state("busy")
-    started = time.monotonic()
     if polite:
         assert client.shutdown() == 0
     else:
         client.process.stdin.close()
         assert client.exit_code() == 1
-    assert time.monotonic() - started < 1
 
 
 def test_a_client_that_does_not_read():
@@ -97,7 +99,7 @@ def test_a_client_that_does_not_read():
         body = json.dumps(request("initialize", {"capabilities": {}})).encode()
         process.stdin.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
         process.stdin.flush()
-        assert process.wait(10) == 1
+        assert process.wait(PATIENCE) == 1
 
 
 def test_prints_do_not_reach_the_client(ready):
@@ -236,27 +238,33 @@ def test_tcp(tcp):
         alive(client)
         client.request("shutdown")
         client.notify("exit")
-        assert process.wait(5) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def test_tcp_ends_with_the_connection(tcp):
     process, port = tcp
     with Client.connect("127.0.0.1", port) as client:
         client.initialize()
-    assert process.wait(5) == 1
+    assert process.wait(PATIENCE) == 1
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.2", "example.org", "", "::"])
-def test_tcp_is_for_this_machine_only(host):
-    run = subprocess.run([*COMMAND, host, "2087"], capture_output=True, text=True)
-    assert run.returncode == 1
-    assert f"SettingsError: --tcp {host}: only this machine may connect" in run.stderr
+def test_tcp_is_for_this_machine_only(warm, host):
+    code, log = ended(warm.popen([*COMMAND, host, "2087"]))
+    assert code == 1
+    assert f"SettingsError: --tcp {host}: only this machine may connect" in log
 
 
-def test_a_port_that_is_taken():
+def test_a_port_that_is_taken(warm):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        run = subprocess.run([*COMMAND, "127.0.0.1", str(port)], capture_output=True, text=True)
-    assert f"SettingsError: --tcp 127.0.0.1:{port} can't be used" in run.stderr
+        _, log = ended(warm.popen([*COMMAND, "127.0.0.1", str(port)]))
+    assert f"SettingsError: --tcp 127.0.0.1:{port} can't be used" in log
+
+
+def ended(process):
+    """The exit code, and what was printed to stderr."""
+    with process.stdin, process.stdout, process.stderr:
+        return process.wait(PATIENCE), process.stderr.read().decode()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
+from lsp.asking import go_on
 from lsp.client import replace
 from starfill.lsp.statistics import Statistics
 from starfill.text.document import Document
@@ -80,16 +79,16 @@ def test_the_models_to_choose_from(start, model, current):
     client = start(options={"model": model})
     pull = {"command": "starfill.pullModel", "arguments": ["hub/coder"]}
     client.request("workspace/executeCommand", pull)
-    client.wait_for("$/progress", lambda params: params["value"] == {"kind": "end"})
 
     def here() -> bool:
         models = client.request("workspace/executeCommand", {"command": "starfill.models"})
         return [each["name"] for each in models] == ["bundled", "hub/coder", "hub/known:branch"]
 
-    end = time.monotonic() + 60  # the progress that has ended may be that of loading
-    while not here():
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    assert not here()
+    begin = client.wait_for("$/progress", lambda params: "downloading" in params["value"].get("title", ""))
+    go_on(client)
+    client.wait_for("$/progress", lambda params: params == {"token": begin["token"], "value": {"kind": "end"}})
+    assert here()
     models = client.request("workspace/executeCommand", {"command": "starfill.models", "arguments": []})
     assert models[0] == {"name": "bundled", "where": "bundled", "bytes": 7_000_000, "current": current == "bundled"}
     assert [(each["where"], each["bytes"]) for each in models[1:]] == [("here", 7_300_000_000), ("known", None)]

@@ -109,16 +109,17 @@ class WarmPython:
 def serve(control: socket.socket) -> None:
     """Returns in each child, once that is the process that was asked for; and where nobody asks any more."""
     gc.freeze()  # what the children share stays shared
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the watchers
     while True:
         data, descriptors, _, _ = socket.recv_fds(control, 2**16, 4)
+        with contextlib.suppress(ChildProcessError):  # so that the CPU time of what has ended is counted
+            while os.waitpid(-1, os.WNOHANG if data else 0)[0]:
+                pass
         if not data:
             sys.exit()
         while not data.endswith(b"\n"):
             data += control.recv(2**16)
         if os.fork() == 0:
             control.close()
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             *streams, watcher = descriptors
             if child := os.fork():
                 watch(child, streams, watcher)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from lsp.asking import action, ask_actions, ask_resolve, from_server, messages, notes
-from lsp.client import silence
+from lsp.asking import CREATE, action, ask_actions, ask_resolve, from_server, go_on, messages, notes
+from lsp.client import ResponseError, silence
 from lsp.profiles import ANSWERS, FULL
 
 URI = "file:///two.py"
@@ -51,11 +51,12 @@ def test_the_second_one_is_loaded_with_the_first_action(client_with, options):
     assert "loading instructor" not in client.log
     first, second = (ask_resolve(client, "simplify", URI, (0, 0), (1, 0)) for _ in range(2))
     assert client.inline(URI, 0, 0)[0]["insertText"] == "42"  # meanwhile
+    assert client.wait_for("$/progress", lambda p: p["value"].get("title") == "Starfill: loading slow")
+    go_on(client)
     for asked in (first, second):
         edit = client.answer(asked)["edit"]
         assert edit["changeAnnotations"]["starfill"]["description"] == "written by slow"
     assert_logged(client, "loading instructor 'slow' beside bundled")
-    assert client.wait_for("$/progress", lambda p: p["value"].get("title") == "Starfill: loading slow")
     assert client.wait_for_state("ready")["model"] == "bundled"
 
 
@@ -87,7 +88,10 @@ def test_actions_of_their_own_model_need_no_other(client_with):
 
 def test_the_second_one_waits_for_the_first(client_with):
     client = client_with("loading", model="slow", instruct={"model": "other"})
-    assert simplified(client)["edit"]
+    asked = ask_resolve(client, "simplify", URI, (0, 0), (1, 0))
+    assert client.inline(URI, 0, 0) == []  # by now it waits
+    go_on(client)
+    assert client.answer(asked)["edit"]
     assert_logged(client, "loading instructor 'other' beside slow")
 
 
@@ -129,6 +133,8 @@ def test_the_last_of_several_models_wins(client_with):
     asked = ask_resolve(client, "simplify", URI, (0, 0), (1, 0))
     client.wait_for_log("loading instructor 'slow'")
     configure(client, instruct={"model": "other"})
+    client.inline(URI, 0, 0)  # by now the settings were heard of
+    go_on(client)
     edit = client.answer(asked)["edit"]
     assert edit["changeAnnotations"]["starfill"]["description"] == "written by other"
     client.wait_for_log("closed instructor slow")
@@ -139,7 +145,11 @@ def test_a_load_that_is_not_waited_for_goes_on(client_with):
     asked = ask_resolve(client, "simplify", URI, (0, 0), (1, 0))
     client.wait_for_log("loading instructor 'slow'")
     client.notify("$/cancelRequest", {"id": asked})
-    assert simplified(client)["edit"]
+    with pytest.raises(ResponseError):
+        client.answer(asked)
+    again = ask_resolve(client, "simplify", URI, (0, 0), (1, 0))
+    go_on(client)
+    assert client.answer(again)["edit"]
     assert_logged(client, "loading instructor")
 
 
@@ -148,7 +158,9 @@ def test_a_client_that_never_answers_does_not_hold_up_an_action(start):
     client = start(FULL, {"instruct": {"model": "slow"}}, answers=answers)
     client.wait_for_state("ready")
     client.open(URI, "old = 1\n")
-    assert simplified(client)["edit"]
-    assert from_server(client, "window/workDoneProgress/create")
+    asked = ask_resolve(client, "simplify", URI, (0, 0), (1, 0))
+    assert from_server(client, CREATE)
+    go_on(client)
+    assert client.answer(asked)["edit"]
     assert client.all("$/progress") == []
     assert action(client, "explain", URI, (0, 0), (1, 0))
