@@ -20,6 +20,8 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
+from scripted import PAUSE  # stands beside this file
+
 from starfill.assist.completion import Completion, Figures
 from starfill.assist.instruct.actions import Action, Placement
 from starfill.assist.instruct.outcome import Outcome, Request, Work
@@ -27,6 +29,7 @@ from starfill.engine.job import ModelInfo
 from starfill.errors import CheckpointError, ConsentError, EngineError, NotPulledError, RequestError, SettingsError
 from starfill.lsp import loading, status
 from starfill.lsp.backend import Choice
+from starfill.lsp.instruct import carrying_out, showing
 from starfill.settings import Settings
 from starfill.text.diff import line_edits
 from starfill.text.document import Document
@@ -102,6 +105,8 @@ class ScriptedAssistant:
                 return (Edit(0, len(document), "everything"), Edit(offset, offset, "here")), None
             case "#two":
                 return (Edit(offset, offset, "one"), Edit(offset, offset, "two")), None
+            case "#cpu":  # seconds of the processor so far
+                return (Edit(offset, offset, str(time.process_time())),), None
             case "#notes":
                 return (Edit(offset, offset, "\n".join(NOTES)),), None
             case "#settings":
@@ -331,6 +336,7 @@ if __name__ == "__main__":
     from starfill.lsp.transport import serve_stdio, serve_tcp
 
     loading.AGAIN = 0.05
+    carrying_out.PAUSE = showing.PAUSE = PAUSE
     assert max(loading.AGAIN, status.SOON) < BUSY
     signal.signal(signal.SIGUSR1, lambda *_: GO_ON.set())
     if len(sys.argv) > 1:

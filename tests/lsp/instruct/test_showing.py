@@ -2,6 +2,7 @@
 
 import itertools
 import stat
+import time
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -10,6 +11,7 @@ import pytest
 from lsp.asking import action, execute, from_server, instruct, messages, notes, open_gate
 from lsp.client import position
 from lsp.profiles import ANSWERS, FULL, MEDIUM
+from lsp.scripted import PAUSE
 from starfill.lsp.instruct.showing import GONE, KEPT
 
 NUMBERS = itertools.count()
@@ -66,11 +68,13 @@ def test_it_grows_in_a_virtual_document(virtual):
 def test_it_is_refreshed_now_and_then_and_once_at_the_end(virtual):
     uri = opened(virtual, "#endless\n")
     shown, before = len(from_server(virtual, SHOW, 0)), len(from_server(virtual, REFRESH, 0))
+    began = time.monotonic()
     explain(virtual, uri, (0, 0), (0, 0))
     page = from_server(virtual, SHOW, shown + 1)[-1]["uri"]
     requests = from_server(virtual, REFRESH, before + 3)[before:]
+    assert len(requests) <= 2 + (time.monotonic() - began) / PAUSE
     words = content(virtual, page).count("word")
-    assert words >= 10 * len(requests)  # a hundred a second, and five refreshes
+    assert words > len(requests)
     virtual.notify("window/workDoneProgress/cancel", from_server(virtual, "window/workDoneProgress/create")[-1])
     virtual.wait_for_state("ready")
     assert {each["uri"] for each in requests} == {page}

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OnText = Callable[[str, int], None]
-_PAUSE = 0.1  # seconds between two counts of tokens
+PAUSE = 0.1  # seconds between two counts of tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ def _counted(progress: Progress, on_text: OnText) -> OnText:
 
     def counted(text: str, tokens: int) -> None:
         nonlocal told
-        if time.monotonic() - told >= _PAUSE:
+        if time.monotonic() - told >= PAUSE:
             told = time.monotonic()
             progress.report(None, "1 token" if tokens == 1 else f"{tokens} tokens")
         on_text(text, tokens)

@@ -32,7 +32,7 @@ KEPT = 32  # virtual documents
 GONE = "This text is no longer kept: ask for it again."
 _NO_NAME = re.compile(r'[\\/:*?"<>|\x00-\x1f]+')  # what some file system doesn't allow
 _NAME_LENGTH = 80  # characters
-_PAUSE = 0.2  # seconds between two refreshes
+PAUSE = 0.2  # seconds between two refreshes
 
 
 class Page(Protocol):
@@ -103,7 +103,7 @@ class _VirtualPage:
         self._put(text)
         if self._shown is None:
             self._shown = asyncio.create_task(show(self._client, self._uri))
-        elif time.monotonic() - self._refreshed >= _PAUSE:
+        elif time.monotonic() - self._refreshed >= PAUSE:
             self._refresh()
 
     async def end(self, text: str, where: str) -> None:
