@@ -76,7 +76,7 @@ def loaded() -> Iterator[Assistant]:
 def cold(loaded: Assistant) -> Iterator[Engine]:
     """The same model with nothing kept."""
     assert isinstance(loaded.engine, LocalEngine)
-    engine = LocalEngine(loaded.engine._served.model, loaded.info, 0)
+    engine = LocalEngine(loaded.engine.served.model, loaded.info, 0)
     yield engine
     engine.close()
 

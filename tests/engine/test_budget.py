@@ -66,7 +66,7 @@ def worker() -> Iterator[Worker]:
 def test_each_model_that_is_loaded_counts(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "LEAST", 0)
     first = LocalEngine(Toy(), INFO, None, worker)
-    one = 8 * 4096 * first._served.model.kv_shape.bytes_per_token
+    one = 8 * 4096 * first.served.model.kv_shape.bytes_per_token
     assert first.cache_bytes == one
     second = LocalEngine(Toy(1), INFO, None, worker)
     assert (first.cache_bytes, second.cache_bytes) == (2 * one, 2 * one)
@@ -81,7 +81,7 @@ def test_each_model_that_is_loaded_counts(worker: Worker, monkeypatch: pytest.Mo
 def test_what_was_lowered_stays_until_the_setting_changes(worker: Worker) -> None:
     """A GPU's memory ran out, and then some other setting is changed."""
     engine = LocalEngine(Toy(), INFO, None, worker)
-    worker._slots.budget = 1000
+    worker.with_slots(lambda slots: setattr(slots, "budget", 1000))
     engine.resize(None)
     assert engine.cache_bytes == 1000
     engine.resize(5000)

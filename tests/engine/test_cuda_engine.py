@@ -129,10 +129,10 @@ def test_documents_leave_the_device_and_come_back(built: Built, make_engine: Mak
     jobs = [Job(f"document {n}", prompt(2000, seed=n), 4) for n in range(5)]
     for job in jobs:
         check(built, job, answer(engine, job))
-    slots = list(engine._worker._slots)
-    parked = [slot for slot in slots if slot.cache.parked]
-    assert len(slots) == len(jobs) and len(parked) >= 2
-    assert all(layer.device.type == "cpu" for slot in parked for layer in slot.cache._storage)
+    caches = engine.worker.with_slots(lambda slots: [slot.cache for slot in slots])
+    parked = [cache for cache in caches if cache.parked]
+    assert len(caches) == len(jobs) and len(parked) >= 2
+    assert all(layer.device.type == "cpu" for cache in parked for layer in cache.storage)
     for job in jobs:
         again = answer(engine, job)
         assert again.cached_tokens == len(job.ids) - 1

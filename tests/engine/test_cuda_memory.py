@@ -11,6 +11,7 @@ from engine.toy import INFO, PLENTY, Toy, alone, answer, eager, prompt
 from starfill.engine.job import Job
 from starfill.engine.kv_cache import BLOCK, KVCache, KVShape
 from starfill.engine.local import LocalEngine
+from starfill.engine.pace import Pace
 from starfill.errors import EngineError
 
 pytestmark = [
@@ -30,11 +31,11 @@ def test_a_gpu_gets_its_memory_back_and_then_the_state() -> None:
     held = torch.cuda.memory_allocated()
     cache.park()
     assert torch.cuda.memory_allocated() == held - cache.nbytes
-    assert all(storage.is_pinned() for storage in cache._storage) and holds(cache, expected)
+    assert all(storage.is_pinned() for storage in cache.storage) and holds(cache, expected)
     assert holds(cache.fork(300), [layer[:, :, :300] for layer in expected])
     for more in (0, 500):
         cache.reserve(more)
-        assert all(storage.is_cuda for storage in cache._storage) and holds(cache, expected)
+        assert all(storage.is_cuda for storage in cache.storage) and holds(cache, expected)
         cache.park()
 
 
@@ -50,8 +51,7 @@ def test_a_gpu_whose_memory_runs_out() -> None:
     torch.cuda.empty_cache()
     room = torch.cuda.memory_reserved() + 5 * model.kv_shape.bytes_per_token * BLOCK
     torch.cuda.set_per_process_memory_fraction(room / torch.cuda.get_device_properties(0).total_memory)
-    engine = LocalEngine(model, INFO, PLENTY)
-    engine._served.pace.learned = eager()
+    engine = LocalEngine(model, INFO, PLENTY, pace=Pace(on_device=True, learned=eager()))
     try:
         engine.watch(told.append)
         for turn in range(3):

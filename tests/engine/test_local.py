@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from conftest import MakeCheckpoint
+from engine.toy import wait_until_closing
 from random_checkpoint import Layout
 from starfill.checkpoint.config import read_config
 from starfill.engine.job import Finish, Job, Priority, Result, Sampling, Ticket
@@ -259,7 +260,7 @@ def test_an_error_reaches_its_caller_and_the_engine_goes_on(make_engine: MakeEng
 
 def test_closing_ends_the_thread(make_engine: MakeEngine) -> None:
     engine = make_engine()
-    thread = engine._worker._thread
+    thread = engine.worker.with_slots(lambda slots: threading.current_thread())
     assert thread.is_alive()
     engine.close()
     assert not thread.is_alive()
@@ -269,9 +270,12 @@ def test_closing_ends_every_job(make_engine: MakeEngine, loaded: Loaded) -> None
     gate = Gate(loaded)
     engine = make_engine(model=gate)
     tickets = [engine.submit(Job(key, prompt(CHUNK * 2), 5)) for key in "abc"]
-    gate.arrived.acquire()
-    threading.Timer(0.2, gate.open).start()
-    engine.close()
+    assert gate.arrived.acquire(timeout=30)
+    closing = threading.Thread(target=engine.close)
+    closing.start()
+    wait_until_closing(engine)
+    gate.open()
+    closing.join(30)
     for ticket in tickets:
         assert ticket.future.result(30).finish == (Finish.CANCELLED,)
     assert engine.submit(Job("d", prompt(3), 1)).future.result(30).finish == (Finish.CANCELLED,)

@@ -16,13 +16,28 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.toy import CONTEXT, INFO, PLENTY, VOCAB, Gate, OnDevice, Toy, alone, answer, eager, is_whole, prompt, taken
-from starfill.engine import candidates
+from engine.toy import (
+    CONTEXT,
+    INFO,
+    PLENTY,
+    VOCAB,
+    Gate,
+    OnDevice,
+    Toy,
+    all_whole,
+    alone,
+    answer,
+    eager,
+    is_whole,
+    prompt,
+    taken,
+)
+from starfill.engine import candidates, kv_cache
 from starfill.engine.generate import advance, feed
 from starfill.engine.job import Finish, Job, Priority, Result, Sampling
-from starfill.engine.kv_cache import BLOCK, KVCache
+from starfill.engine.kv_cache import BLOCK, KVCache, KVShape, allocate
 from starfill.engine.local import LocalEngine
-from starfill.engine.pace import LEAST
+from starfill.engine.pace import LEAST, Pace
 from starfill.engine.slots import Slot
 from starfill.engine.worker import Worker
 from starfill.errors import EngineError
@@ -37,14 +52,13 @@ class Device:
     def __init__(self, nbytes: int = PLENTY) -> None:
         self.nbytes = nbytes
         self.failures = 0
-        self._allocate = KVCache._allocate
         self._living: list[weakref.ref[torch.Tensor]] = []
 
-    def allocate(self, cache: KVCache, capacity: int, device: torch.device) -> torch.Tensor:
-        if not cache.shape.on_device:
-            return self._allocate(cache, capacity, device)
-        self.need(capacity * cache.shape.bytes_per_token // cache.shape.layers)
-        made = self._allocate(cache, capacity, device)
+    def allocate(self, shape: KVShape, capacity: int, device: torch.device) -> torch.Tensor:
+        if not shape.on_device:
+            return allocate(shape, capacity, device)
+        self.need(capacity * shape.bytes_per_token // shape.layers)
+        made = allocate(shape, capacity, device)
         self._living = [each for each in self._living if each() is not None] + [weakref.ref(made)]
         return made
 
@@ -79,31 +93,19 @@ class Wanting(Toy):
 @pytest.fixture
 def device(monkeypatch: pytest.MonkeyPatch) -> Device:
     device = Device()
-    monkeypatch.setattr(KVCache, "_allocate", method(device))
+    monkeypatch.setattr(kv_cache, "allocate", device.allocate)
     return device
-
-
-def method(device: Device) -> Callable[[KVCache, int, torch.device], torch.Tensor]:
-    """The device's, as one of the class that asks for memory."""
-
-    def allocate(cache: KVCache, capacity: int, where: torch.device) -> torch.Tensor:
-        return device.allocate(cache, capacity, where)
-
-    return allocate
 
 
 @pytest.fixture
 def engine(device: Device) -> Iterator[LocalEngine]:
     engine = served(Wanting(device))
     yield engine
-    engine.close()
+    engine.worker.close()
 
 
 def served(model: Toy, worker: Worker | None = None) -> LocalEngine:
-    engine = LocalEngine(model, INFO, PLENTY, worker)
-    engine._served.pace.learned = eager()
-    engine._worker._slots.host_budget = PLENTY
-    return engine
+    return LocalEngine(model, INFO, PLENTY, worker or Worker(PLENTY), pace=Pace(on_device=True, learned=eager()))
 
 
 # Together or not at all
@@ -187,7 +189,7 @@ def test_a_state_that_could_not_grow_holds_what_it_held(device: Device, failing:
     device.nbytes = (6 + 2 * failing) * LAYER
     with pytest.raises(torch.OutOfMemoryError):
         cache.reserve(200)
-    assert [storage.shape[2] // BLOCK for storage in cache._storage] == [3] * failing + [1] * (4 - failing)
+    assert [storage.shape[2] // BLOCK for storage in cache.storage] == [3] * failing + [1] * (4 - failing)
     assert cache.length == 100 and same(cache.layers(), expected)
     device.nbytes = PLENTY
     if then == "forked":
@@ -198,7 +200,7 @@ def test_a_state_that_could_not_grow_holds_what_it_held(device: Device, failing:
     cache.reserve(1 if then == "less" else 200)
     assert same(cache.layers(), expected)
     assert len({cache.write(layer, *torch.ones(2, 1, 1, 2))[0].shape for layer in range(4)}) == 1
-    assert {storage.shape[2] for storage in cache._storage} == {cache.capacity}
+    assert {storage.shape[2] for storage in cache.storage} == {cache.capacity}
     assert cache.capacity >= cache.length + 1 and len(set(cache.addresses())) == 4
 
 
@@ -234,8 +236,8 @@ def test_other_documents_make_room_and_stay_known(engine: LocalEngine, device: D
             assert result.computed_tokens == 1 or not turn
     (sentence,) = told
     assert sentence is not None and sentence.startswith("The GPU's memory ran out: ")
-    slots = engine._worker._slots
-    assert slots.budget <= 3 * ONE * 3 / 4 and slots.held <= 3 * ONE and taken(slots) >= 6 * ONE
+    held, of_all = engine.worker.with_slots(lambda slots: (slots.held, taken(slots)))
+    assert engine.cache_bytes <= 3 * ONE * 3 / 4 and held <= 3 * ONE and of_all >= 6 * ONE
 
 
 def test_what_is_held_on_the_device_holds_from_then_on(engine: LocalEngine, device: Device) -> None:
@@ -250,7 +252,7 @@ def test_what_is_held_on_the_device_holds_from_then_on(engine: LocalEngine, devi
 
 
 def test_a_prompt_is_computed_in_smaller_pieces(engine: LocalEngine, device: Device) -> None:
-    model = engine._served.model
+    model = engine.served.model
     assert isinstance(model, Wanting)
     job = Job("a", prompt(380), 5)
     device.nbytes = 5 * ONE  # its state takes three, and as much a pass over all of it
@@ -334,7 +336,7 @@ def test_a_job_that_gave_way_goes_on(device: Device) -> None:
         assert wanted.future.result(30).candidates == alone(urgent)
         assert waiting.future.result(30).candidates == alone(idle)
     finally:
-        engine.close()
+        engine.worker.close()
 
 
 def test_it_is_told_once_to_each_who_watches(device: Device) -> None:
@@ -373,13 +375,11 @@ def test_whatever_memory_there_is_no_answer_is_wrong(lives: list[tuple[Job, int,
     """Memory comes and goes, also while jobs wait for each other: each gets the whole answer, or the sentence."""
     device = Device()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(KVCache, "_allocate", method(device))
-        engine = served(Wanting(device))
-        slots = engine._worker._slots
-        slots.host_budget = host_budget
+        patch.setattr(kv_cache, "allocate", device.allocate)
+        engine = served(Wanting(device), Worker(host_budget))
 
         def whole(candidate: int, token: int) -> bool:
-            assert all(map(is_whole, slots))  # a failure here becomes the job's
+            assert engine.worker.with_slots(all_whole)  # a failure here becomes the job's
             return False
 
         asked = []
@@ -399,7 +399,7 @@ def test_whatever_memory_there_is_no_answer_is_wrong(lives: list[tuple[Job, int,
             last = Job("last", [1], 3)
             assert answer(engine, last).candidates == alone(last)
         finally:
-            engine.close()
+            engine.worker.close()
 
 
 def check(result: Result, job: Job) -> None:

@@ -57,15 +57,32 @@ def test_where_memory_is_short_less_is_computed_whatever_time_there_is() -> None
     assert not Pace().lower(LEAST)
 
 
-def compute(seconds: float) -> None:
-    end = time.thread_time() + seconds
-    while time.thread_time() < end:
-        pass
+class Clocks:
+    """A thread's own time, and everybody's."""
+
+    def __init__(self) -> None:
+        self.thread = self.wall = 0.0
+
+    def compute(self, seconds: float) -> None:
+        self.thread += seconds
+        self.wall += seconds
+
+    def wait(self, seconds: float) -> None:
+        self.wall += seconds
+
+    def pace(self, on_device: bool = False) -> Pace:
+        return Pace(on_device=on_device, thread_time=lambda: self.thread, wall_time=lambda: self.wall)
+
+
+def test_the_processor_is_measured_by_the_threads_own_time_and_a_device_by_everybodys() -> None:
+    assert Pace().clock is time.thread_time
+    assert Pace(on_device=True).clock is time.perf_counter
 
 
 def test_a_slow_model_computes_less_at_once_also_for_the_next_prompt() -> None:
-    model = Toy(before=lambda: compute(4 * PAUSE))
-    engine = LocalEngine(model, INFO, 1 << 20)
+    clocks = Clocks()
+    model = Toy(before=lambda: clocks.compute(4 * PAUSE))
+    engine = LocalEngine(model, INFO, 1 << 20, pace=clocks.pace())
     try:
         for key in (1, 2):
             engine.submit(Job(key, [key] * 200, 0)).future.result(30)
@@ -77,8 +94,9 @@ def test_a_slow_model_computes_less_at_once_also_for_the_next_prompt() -> None:
 
 
 def test_waiting_is_not_computing() -> None:
-    model = Toy(before=lambda: time.sleep(2 * PAUSE))
-    engine = LocalEngine(model, INFO, 1 << 20)
+    clocks = Clocks()
+    model = Toy(before=lambda: clocks.wait(2 * PAUSE))
+    engine = LocalEngine(model, INFO, 1 << 20, pace=clocks.pace())
     try:
         engine.submit(Job("a", [1] * (2 * CHUNK), 0)).future.result(30)
     finally:
@@ -88,8 +106,9 @@ def test_waiting_is_not_computing() -> None:
 
 def test_waiting_for_a_device_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "DEVICE_LEAST", CHUNK)
-    model = Toy(before=lambda: time.sleep(DEVICE_PAUSE), on_device=True)
-    engine = LocalEngine(model, INFO, 1 << 20)
+    clocks = Clocks()
+    model = Toy(before=lambda: clocks.wait(DEVICE_PAUSE), on_device=True)
+    engine = LocalEngine(model, INFO, 1 << 20, pace=clocks.pace(on_device=True))
     try:
         for key in (1, 2):
             engine.submit(Job(key, [key] * 200, 0)).future.result(30)

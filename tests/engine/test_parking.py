@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import MakeCheckpoint
-from engine.toy import INFO, VOCAB, Gate, OnDevice, Toy, answer, is_whole, prompt, same_as_cold, taken
+from engine.toy import INFO, VOCAB, Gate, OnDevice, Toy, all_whole, answer, is_whole, prompt, same_as_cold, taken
 from random_checkpoint import Layout
 from starfill.checkpoint.config import read_config
 from starfill.engine import slots as module
@@ -23,6 +23,7 @@ from starfill.engine.local import LocalEngine
 from starfill.engine.machine import Memory
 from starfill.engine.saved import model_key
 from starfill.engine.slots import HOST_SHARE, PLACES, Key, Slot, Slots
+from starfill.engine.worker import Worker
 
 HERE = torch.device("cpu")
 SHAPE = OnDevice(3, 2, 4, torch.float32, HERE)
@@ -219,19 +220,12 @@ def start() -> Iterator[Start]:
     engines: list[LocalEngine] = []
 
     def make(budget: int = PLENTY, model: Toy | None = None, states: tuple[Path, str] | None = None) -> LocalEngine:
-        engines.append(LocalEngine(model or Toy(on_device=True), INFO, budget, states=states))
-        engines[-1]._worker._slots.host_budget = PLENTY
+        engines.append(LocalEngine(model or Toy(on_device=True), INFO, budget, Worker(PLENTY), states))
         return engines[-1]
 
     yield make
     for engine in engines:
-        engine.close()
-
-
-def settled(engine: LocalEngine) -> None:
-    """Waits until what follows an answer is done: that of the job before the last."""
-    for _ in range(2):
-        answer(engine, Job("settled", [0], 0))
+        engine.worker.close()
 
 
 def test_documents_beyond_the_budget_cost_no_computing(start: Start) -> None:
@@ -240,9 +234,8 @@ def test_documents_beyond_the_budget_cost_no_computing(start: Start) -> None:
         for document in range(6):
             result = answer(engine, Job(document, [*prompt(100, document), *[1] * turn], 3))
             assert result.computed_tokens == 1 or not turn
-    settled(engine)
-    slots = engine._worker._slots
-    assert slots.held <= 3 * ONE and taken(slots) >= 6 * ONE and all(map(is_whole, slots))
+    held, of_all, whole = engine.worker.with_slots(lambda slots: (slots.held, taken(slots), all_whole(slots)))
+    assert held <= 3 * ONE and of_all >= 6 * ONE and whole
 
 
 def test_the_answer_comes_before_states_are_moved(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,8 +251,7 @@ def test_the_answer_comes_before_states_are_moved(start: Start, monkeypatch: pyt
     answer(engine, Job("a", prompt(100, 0), 3))
     answer(engine, Job("b", prompt(100, 1), 3))
     moving.set()
-    settled(engine)
-    assert [slot.cache.parked for slot in engine._worker._slots][:1] == [True]
+    assert engine.worker.with_slots(parked)[:1] == [True]
     assert set(threads) == {"engine"}
 
 
@@ -267,15 +259,19 @@ def test_a_job_that_gives_way_goes_on_in_a_state_that_was_parked(start: Start) -
     expected = answer(start(), Job("a", prompt(50, 0), 30)).candidates
     gate = Gate()
     engine = start(model=Toy(before=gate, on_device=True))
-    slots = engine._worker._slots
     waiting = engine.submit(Job("a", prompt(50, 0), 30, priority=Priority.IDLE))
     gate.admit(5)
     gate.wait(6)
-    wanted = engine.submit(Job("b", [1], 2, on_token=lambda *_: slots.clear_device(keep=()) < 0))
+
+    def everything_leaves(candidate: int, token: int) -> bool:
+        engine.worker.with_slots(lambda slots: slots.clear_device(keep=()))
+        return False
+
+    wanted = engine.submit(Job("b", [1], 2, on_token=everything_leaves))
     gate.open()
     wanted.future.result(30)
     assert waiting.future.result(30).candidates == expected
-    assert all(map(is_whole, slots))
+    assert engine.worker.with_slots(all_whole)
 
 
 def test_what_is_saved_may_be_parked_and_is_parked_when_it_is_loaded(start: Start, tmp_path: Path) -> None:
@@ -315,6 +311,4 @@ budgets = st.sampled_from([0, 2 * ONE, PLENTY])
 def test_warm_equals_cold_wherever_states_have_been(
     jobs: list[tuple[str, list[int]]], budget: int, host_budget: int
 ) -> None:
-    warm = LocalEngine(Toy(on_device=True), INFO, budget)
-    warm._worker._slots.host_budget = host_budget
-    same_as_cold(warm, jobs)
+    same_as_cold(LocalEngine(Toy(on_device=True), INFO, budget, Worker(host_budget)), jobs)

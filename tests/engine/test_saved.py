@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-import time
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,14 +13,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.toy import INFO, Toy, answer, is_whole, prompt
-from starfill.engine import saver as saver_module
+from engine.toy import INFO, Toy, all_whole, answer, prompt
 from starfill.engine.job import Job
 from starfill.engine.kv_cache import KVCache, KVShape
 from starfill.engine.local import LocalEngine
 from starfill.engine.saved import ABANDONED, AGE, PARTIAL, SavedStates, State, clear, entries
 from starfill.engine.saver import INTERVAL, PAUSE, Saver
 from starfill.engine.slots import SPARE, Slot, Slots
+from starfill.engine.worker import Worker
 
 SHAPE = KVShape(2, 1, 4, torch.float32, torch.device("cpu"))
 PLENTY = 1 << 30
@@ -306,17 +306,17 @@ Start = Callable[..., LocalEngine]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def start(tmp_path: Path, clock: Clock) -> Iterator[Start]:
     engines: list[LocalEngine] = []
 
     def make(limit: int = PLENTY, keeps: Callable[[str], bool] = everything, model: str = "key") -> LocalEngine:
-        engines.append(LocalEngine(Toy(), INFO, PLENTY, states=(tmp_path / "states", model)))
+        engines.append(LocalEngine(Toy(), INFO, PLENTY, Worker(clock=clock), (tmp_path / "states", model)))
         engines[-1].persist(limit, keeps)
         return engines[-1]
 
     yield make
     for engine in engines:
-        engine.close()
+        engine.worker.close()
 
 
 def test_a_new_engine_goes_on_where_the_last_one_stopped(start: Start) -> None:
@@ -327,7 +327,7 @@ def test_a_new_engine_goes_on_where_the_last_one_stopped(start: Start) -> None:
     after = answer(second, Job(URI, prompt(200), 5))
     assert after.candidates == before.candidates
     assert (after.cached_tokens, after.computed_tokens) == (199, 1)
-    assert all(map(is_whole, second._worker._slots))
+    assert second.worker.with_slots(all_whole)
     elsewhere = answer(start(model="another"), Job(URI, prompt(200), 5))
     assert elsewhere.computed_tokens == 200
 
@@ -365,12 +365,19 @@ def test_excluding_a_document_later_counts_for_its_state(start: Start, tmp_path:
     assert not files(tmp_path)
 
 
-def test_idle_time_is_used(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saver_module, "PAUSE", 0.05)
+def test_idle_time_is_used(start: Start, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save, saved = SavedStates.save, threading.Event()
+
+    def save_and_tell(states: SavedStates, chosen: Sequence[State]) -> None:
+        save(states, chosen)
+        saved.set()
+
+    monkeypatch.setattr(SavedStates, "save", save_and_tell)
     engine = start()
     answer(engine, Job(URI, prompt(200), 5))
-    deadline = time.monotonic() + 20
-    while not entries(tmp_path / "states") and time.monotonic() < deadline:
-        time.sleep(0.02)
+    assert not engine.worker.with_slots(lambda slots: saved.is_set())
+    clock.now += PAUSE
+    engine.worker.with_slots(lambda slots: None)  # it looks at the clock when it has nothing else to do
+    assert saved.wait(30)
     assert [entry.document for entry in entries(tmp_path / "states")] == [URI]
     assert answer(engine, Job(URI, prompt(200), 5)).computed_tokens == 1  # it gave nothing away

@@ -167,8 +167,8 @@ def test_hundreds_of_documents_stay_within_the_budget(documents: int) -> None:
             document, place = rng.randrange(documents), rng.randrange(3)
             ids = [*prompt(90, 10 * document), *prompt(60, 10 * document + place), *prompt(turn % 9, turn)]
             engine.submit(Job(f"file:///{document}", ids, 3)).future.result(30)
-            assert taken(engine._worker._slots) <= budget
-        held = len(list(engine._worker._slots))
+            assert engine.worker.with_slots(taken) <= budget
+        held = engine.worker.with_slots(lambda slots: len(list(slots)))
         assert 3 <= held <= PLACES if documents == 1 else held == 20
     finally:
         engine.close()

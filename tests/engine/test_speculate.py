@@ -51,9 +51,7 @@ def no_proposals() -> Iterator[None]:
 def finished(job: Job, model: Toy, context_length: int = CONTEXT) -> tuple[Result, Slot]:
     """A job run to its end in a slot of its own."""
     slot, progress = Slot(KVCache(model.kv_shape)), Progress(job, time.perf_counter())
-    pace = Pace()
-    pace.learned = eager()
-    for _ in run(model, slot, progress, context_length, pace):
+    for _ in run(model, slot, progress, context_length, Pace(learned=eager())):
         assert is_whole(slot)
     assert is_whole(slot)
     return progress.result(Finish.CANCELLED), slot
@@ -140,8 +138,7 @@ def toy() -> Toy:
 
 @pytest.fixture
 def engine(toy: Toy) -> Iterator[LocalEngine]:
-    engine = LocalEngine(toy, INFO, 1 << 20)
-    engine._served.pace.learned = eager()
+    engine = LocalEngine(toy, INFO, 1 << 20, pace=Pace(learned=eager()))
     yield engine
     engine.close()
 
@@ -170,7 +167,7 @@ def test_what_the_prompt_says_already_takes_few_steps(engine: LocalEngine) -> No
 def test_a_model_learns_while_it_decodes(toy: Toy) -> None:
     """From the first answer on: what passes take, and that copying is right."""
     engine = LocalEngine(toy, INFO, 1 << 20)
-    learned = engine._served.pace.learned
+    learned = engine.served.pace.learned
     for number in range(8):
         engine.submit(Job(number, COUNTED, 60)).future.result(30)
     engine.close()
@@ -198,8 +195,9 @@ def test_greedy_tokens_of_a_pass_leave_a_device_together(monkeypatch: pytest.Mon
 def test_a_device_that_is_slow_is_seen_to_be() -> None:
     """A thread that waits for a device computes nothing."""
     for on_device in (False, True):
-        model = Toy(before=lambda: time.sleep(0.01), on_device=on_device)
-        pace = Pace(on_device=on_device)
+        clock = [0.0]
+        model = Toy(before=lambda clock=clock: clock.append(clock[-1] + 0.02), on_device=on_device)
+        pace = Pace(on_device=on_device, thread_time=lambda: 0.0, wall_time=lambda clock=clock: clock[-1])
         for _ in run(model, Slot(KVCache(model.kv_shape)), Progress(Job("a", [1], 6), 0.0), CONTEXT, pace):
             pass
         assert (pace.learned.costs.of(1) > 0.01) == on_device
@@ -253,7 +251,7 @@ def opened() -> Iterator[Opened]:
     """What a pass costs isn't measured: on a busy machine larger ones may seem not worth their time."""
     opened = LocalBackend().open(Settings())
     assert isinstance(opened.engine, LocalEngine)
-    opened.engine._served.pace.learned = Learned(Flat(), Chances(), Chances())
+    opened.engine.served.pace.learned = Learned(Flat(), Chances(), Chances())
     yield opened
     opened.close()
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.toy import CONTEXT, INFO, VOCAB, Gate, Toy, answer, eager, is_whole, prompt, taken
+from engine.toy import CONTEXT, INFO, VOCAB, Gate, Toy, all_whole, answer, eager, prompt, taken, wait_until_closing
 from starfill.engine.candidates import Progress
 from starfill.engine.generate import run
 from starfill.engine.job import Finish, Job, Priority, Sampling, Ticket
@@ -37,9 +37,7 @@ def worker() -> Iterator[Worker]:
 @pytest.fixture
 def serve(worker: Worker) -> Serve:
     def serve(model: Toy) -> LocalEngine:
-        engine = LocalEngine(model, INFO, BUDGET, worker)
-        engine._served.pace.learned = eager()
-        return engine
+        return LocalEngine(model, INFO, BUDGET, worker, pace=Pace(learned=eager()))
 
     return serve
 
@@ -128,7 +126,7 @@ def test_the_budget_is_one_for_all_models(serve: Serve, worker: Worker) -> None:
     job = Job("a", prompt(100), 1)
     for engine, each in ((small, job), (large, job), (small, job), (large, Job("b", prompt(100, 1), 1))):
         answer(engine, each)
-    assert taken(worker._slots) == 2 * one.nbytes
+    assert worker.with_slots(taken) == 2 * one.nbytes
     assert answer(small, job).computed_tokens == 1
     assert answer(large, job).computed_tokens == 100
 
@@ -170,7 +168,7 @@ def test_closing_one_leaves_the_other_running(serve: Serve, worker: Worker) -> N
     going_on = completions.submit(replace(COMPLETION, key="other", priority=Priority.IDLE, max_new_tokens=20))
     closing = threading.Thread(target=actions.close)
     closing.start()
-    closing.join(0.1)
+    wait_until_closing(actions)
     assert closing.is_alive()  # the chunk is still being computed
     gate.open()
     closing.join(30)
@@ -178,7 +176,7 @@ def test_closing_one_leaves_the_other_running(serve: Serve, worker: Worker) -> N
     assert going_on.future.result(30).generated_tokens == 20
     one = KVCache(small.kv_shape)
     one.reserve(23)
-    assert taken(worker._slots) == 2 * one.nbytes
+    assert worker.with_slots(taken) == 2 * one.nbytes
     assert answer(completions, COMPLETION).computed_tokens == 1
     assert answer(actions, ACTION).finish == (Finish.CANCELLED,)
     actions.close()
@@ -202,8 +200,12 @@ def test_closing_the_worker_ends_the_jobs_of_all(worker: Worker, serve: Serve) -
     engines = [serve(Toy(1, before=gate)), serve(Toy(2, before=gate))]
     tickets = [engine.submit(replace(ACTION, key=key)) for engine in engines for key in "ab"]
     gate.wait()
-    threading.Timer(0.1, gate.open).start()
-    worker.close()
+    closing = threading.Thread(target=worker.close)
+    closing.start()
+    for engine in engines:
+        wait_until_closing(engine)
+    gate.open()
+    closing.join(30)
     assert [ticket.future.result(0).finish for ticket in tickets] == [(Finish.CANCELLED,)] * 4
     for engine in [*engines, serve(Toy(3))]:
         assert answer(engine, COMPLETION).finish == (Finish.CANCELLED,)
@@ -254,7 +256,7 @@ def test_random_lives(lives: list[tuple[str, int, object]]) -> None:
     gate, worker = Gate(), Worker()
 
     def before() -> None:
-        assert all(map(is_whole, worker._slots))  # a failure here becomes the job's
+        assert worker.with_slots(all_whole)  # a failure here becomes the job's
         gate()
 
     models = [Toy(1, before=before), Toy(2, before=before)]
@@ -286,8 +288,8 @@ def test_random_lives(lives: list[tuple[str, int, object]]) -> None:
         assert written == expected[: len(written)]
         assert finish is not Finish.LENGTH or written == expected
         assert finish is not Finish.LENGTH or result.prompt_tokens == result.cached_tokens + result.computed_tokens
-    assert all(map(is_whole, worker._slots))
-    assert not closing or not worker._slots.latest(served[1]._served)
+    assert worker.with_slots(all_whole)
+    assert not closing or not worker.with_slots(lambda slots: slots.latest(served[1].served))
     assert len(models[0].threads | models[1].threads) <= 1
     worker.close()
-    assert taken(worker._slots) == 0
+    assert worker.with_slots(taken) == 0

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import torch
 
-from starfill.engine.job import Job, ModelInfo, Result
+from starfill.engine.job import Job, ModelInfo, Priority, Result
 from starfill.engine.kv_cache import KVCache, KVShape
 from starfill.engine.local import LocalEngine
 from starfill.engine.slots import Slot, Slots
@@ -131,6 +132,10 @@ def is_whole(slot: Slot) -> bool:
     return slot.ids == read_ids(slot.cache)
 
 
+def all_whole(slots: Slots) -> bool:
+    return all(map(is_whole, slots))
+
+
 def prompt(length: int, seed: int = 0) -> list[int]:
     rng = random.Random(seed)
     return [rng.randrange(VOCAB) for _ in range(length)]
@@ -138,6 +143,14 @@ def prompt(length: int, seed: int = 0) -> list[int]:
 
 def answer(engine: LocalEngine, job: Job) -> Result:
     return engine.submit(job).future.result(60)
+
+
+def wait_until_closing(engine: LocalEngine) -> None:
+    """Until it takes no more jobs, while another thread closes it."""
+    probe = Job(object(), [1], 0, priority=Priority.IDLE)
+    while not (ticket := engine.submit(probe)).future.done():
+        ticket.cancel()
+        time.sleep(0.001)
 
 
 def same_as_cold(warm: LocalEngine, jobs: Sequence[tuple[str, list[int]]]) -> None:
@@ -150,9 +163,9 @@ def same_as_cold(warm: LocalEngine, jobs: Sequence[tuple[str, list[int]]]) -> No
             cold.release(key)
             assert result.candidates == answer(cold, Job(key, ids, 6)).candidates
             assert result.cached_tokens + result.computed_tokens == len(ids)
-            assert all(map(is_whole, warm._worker._slots))
+            assert warm.worker.with_slots(all_whole)
     finally:
-        warm.close()
+        warm.worker.close()
         cold.close()
 
 

@@ -46,13 +46,9 @@ class KVCache:
         self.capacity = 0
         self.parked = False
         self._devices = shape.devices or (shape.device,) * shape.layers
-        self._storage = [self._allocate(0, device) for device in self._devices]
+        self.storage = [allocate(shape, 0, device) for device in self._devices]
         self._addresses: list[int] | None = None
         self._column: torch.Tensor | None = None
-
-    def _allocate(self, capacity: int, device: torch.device) -> torch.Tensor:
-        s = self.shape
-        return torch.zeros(2, s.kv_heads, capacity, s.head_dim, dtype=s.dtype, device=device)
 
     @property
     def nbytes(self) -> int:
@@ -72,37 +68,37 @@ class KVCache:
         copy: the storage is another cache's.
         """
         capacity = -(-capacity // BLOCK) * BLOCK
-        storage = list(self._storage) if self.parked else self._storage
+        storage = list(self.storage) if self.parked else self.storage
         self._addresses = self._column = None
         try:
             for layer, device in enumerate(self._devices):
                 if copy or self.parked or storage[layer].shape[2] != capacity:
                     storage[layer] = self._resized(storage[layer], capacity, device)
         except BaseException:
-            if len({each.shape[2] for each in self._storage}) > 1:
+            if len({each.shape[2] for each in self.storage}) > 1:
                 self.capacity = 0  # the next `reserve` makes them alike
             raise
-        self._storage, self.capacity, self.parked = storage, capacity, False
+        self.storage, self.capacity, self.parked = storage, capacity, False
 
     def _resized(self, old: torch.Tensor, capacity: int, device: torch.device) -> torch.Tensor:
         here = old.to(device, non_blocking=True)
         if here is not old and here.shape[2] == capacity:
             return here
-        grown = self._allocate(capacity, device)
+        grown = allocate(self.shape, capacity, device)
         grown[:, :, : self.length] = here[:, :, : self.length]
         return grown
 
     def park(self) -> None:
         """Move everything to the host's memory. Needs none of the device's; RuntimeError where the host has none."""
-        self._storage = [_on_host(storage) for storage in self._storage]
+        self.storage = [_on_host(storage) for storage in self.storage]
         self._addresses, self._column, self.parked = None, None, True
-        self.capacity = max(storage.shape[2] for storage in self._storage)
+        self.capacity = max(storage.shape[2] for storage in self.storage)
 
     def addresses(self) -> list[int]:
         """Where each layer's storage stands, until room is made the next time."""
         assert not self.parked
         if self._addresses is None:
-            self._addresses = [storage.data_ptr() for storage in self._storage]
+            self._addresses = [each.data_ptr() for each in self.storage]
         return self._addresses
 
     def column(self) -> torch.Tensor:
@@ -119,7 +115,7 @@ class KVCache:
         """
         end = self.length + keys.shape[1]
         used = -(-end // BLOCK) * BLOCK
-        storage = self._storage[layer]
+        storage = self.storage[layer]
         storage[0, :, self.length : end] = keys
         storage[1, :, self.length : end] = values
         return storage[0, :, :used], storage[1, :, :used]
@@ -137,7 +133,7 @@ class KVCache:
         length = self.length if length is None else length
         assert 0 <= length <= self.length
         other = KVCache(self.shape)
-        other._storage, other.length = list(self._storage), length
+        other.storage, other.length = list(self.storage), length
         other._resize(length, copy=True)
         return other
 
@@ -145,7 +141,7 @@ class KVCache:
         """A copy of all positions: for each layer [2, kv_heads, length, head_dim], keys and values, on the CPU."""
         return [
             storage.cpu()[:, :, : self.length].clone(memory_format=torch.contiguous_format)
-            for storage in self._storage  # whole ones leave a device: a part would be put together in its memory
+            for storage in self.storage  # whole ones leave a device: a part would be put together in its memory
         ]
 
     @classmethod
@@ -154,13 +150,18 @@ class KVCache:
         cache = cls(shape)
         tokens = layers[0].shape[2]
         if shape.on_device:
-            cache._storage, cache.length, cache.capacity, cache.parked = list(layers), tokens, tokens, True
+            cache.storage, cache.length, cache.capacity, cache.parked = list(layers), tokens, tokens, True
             return cache
         cache.reserve(tokens)
         for layer, (keys, values) in enumerate(layers):
             cache.write(layer, keys, values)
         cache.advance(tokens)
         return cache
+
+
+def allocate(shape: KVShape, capacity: int, device: torch.device) -> torch.Tensor:
+    """Storage of a layer, [2, kv_heads, capacity, head_dim]."""
+    return torch.zeros(2, shape.kv_heads, capacity, shape.head_dim, dtype=shape.dtype, device=device)
 
 
 def _on_host(storage: torch.Tensor) -> torch.Tensor:

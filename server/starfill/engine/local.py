@@ -17,6 +17,7 @@ class LocalEngine:
     """cache_bytes: the worker's budget from now on, which all its models share; None for what suits them.
 
     worker: computes for this model among others; None makes one of its own, closed with the engine.
+    pace: what is known of the model's passes; None begins anew.
     states: the folder for `persist`, and this model's name in it (`saved.model_key`); None where nothing is ever saved.
     """
 
@@ -27,46 +28,47 @@ class LocalEngine:
         cache_bytes: int | None,
         worker: Worker | None = None,
         states: tuple[Path, str] | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self.info = info
         self._states = states
-        self._served = Served(model, info.context_length, Pace(on_device=model.kv_shape.on_device))
-        self._worker = worker or Worker()
+        self.served = Served(model, info.context_length, pace or Pace(on_device=model.kv_shape.on_device))
+        self.worker = worker or Worker()
         self._owns_worker = worker is None
-        self._worker.resize(cache_bytes)
-        self._worker.serve(self._served)
+        self.worker.resize(cache_bytes)
+        self.worker.serve(self.served)
 
     def submit(self, job: Job) -> Ticket:
         if not 0 < len(job.ids) < self.info.context_length or job.candidates < 1:
             raise ValueError(
                 f"a job needs 1 to {self.info.context_length - 1} prompt tokens and at least one candidate"
             )
-        return self._worker.submit(self._served, job)
+        return self.worker.submit(self.served, job)
 
     def release(self, key: Hashable) -> None:
-        self._worker.release(self._served, key)
+        self.worker.release(self.served, key)
 
     @property
     def cache_bytes(self) -> int:
         """See `job.Engine`."""
-        return self._worker.cache_bytes
+        return self.worker.cache_bytes
 
     def resize(self, cache_bytes: int | None) -> None:
         """See `job.Engine`; it holds when the next job ends."""
-        self._worker.resize(cache_bytes)
+        self.worker.resize(cache_bytes)
 
     def persist(self, nbytes: int, keeps: Callable[[str], bool]) -> None:
         """See `job.Engine`."""
         if self._states is not None:
-            self._worker.persist(self._served, SavedStates(*self._states, nbytes, keeps))
+            self.worker.persist(self.served, SavedStates(*self._states, nbytes, keeps))
 
     def watch(self, told: Callable[[str | None], None]) -> None:
         """See `job.Engine`: a model that is loaded computes, but a GPU's memory may run out."""
-        self._worker.watch(self._served, told)
+        self.worker.watch(self.served, told)
 
     def close(self) -> None:
         """Ends this model's jobs and drops its KV states; other models of the worker go on."""
         if self._owns_worker:
-            self._worker.close()
+            self.worker.close()
         else:
-            self._worker.dismiss(self._served)
+            self.worker.dismiss(self.served)

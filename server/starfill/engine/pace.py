@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import torch
 
@@ -17,6 +18,8 @@ DEVICE_CHUNK = 4096  # on a device, which only many rows keep busy
 DEVICE_LEAST = 512  # and there, where whatever the rows all weights are dequantized: that should be the lesser part
 DEVICE_PAUSE = 0.15
 
+Clock = Callable[[], float]  # seconds
+
 
 def largest_chunk(device: torch.device) -> int:
     """Tokens prefilled at once, at most: what working memory has to be there for."""
@@ -27,16 +30,23 @@ class Pace:
     """What the passes of a model have taught.
 
     chunk: tokens of a prompt in one pass; few for a slow model, so that it gives way in time, and where memory for more
-    ran out. learned: what is worth proposing. clock: seconds. A thread's own time doesn't count the waiting for a busy
-    machine's other work; but where a device computes, all of it is waiting (see `wait`).
+    ran out. learned: what is worth proposing. clock: one of two. A thread's own time doesn't count the waiting for a
+    busy machine's other work; but where a device computes, all of it is waiting (see `wait`).
     """
 
-    def __init__(self, *, on_device: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        on_device: bool = False,
+        learned: Learned | None = None,
+        thread_time: Clock = time.thread_time,
+        wall_time: Clock = time.perf_counter,
+    ) -> None:
         self._least, self._most = (DEVICE_LEAST, DEVICE_CHUNK) if on_device else (LEAST, CHUNK)
         self._pause = DEVICE_PAUSE if on_device else PAUSE
         self.chunk = self._most
-        self.learned = Learned()
-        self.clock = time.perf_counter if on_device else time.thread_time
+        self.learned = learned or Learned()
+        self.clock = wall_time if on_device else thread_time
 
     def learn(self, tokens: int, seconds: float) -> None:
         if tokens >= self._least:  # of fewer, what a pass costs besides would count for too much

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Hashable, Sequence
+import time
+from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
+from typing import TypeVar
 
 import torch
 
@@ -23,17 +26,21 @@ from starfill.engine.task import Served, Task
 
 SAVING = 2.0  # seconds that closing a model waits for its states to be written
 
+T = TypeVar("T")
+
 
 class Worker:
     """Runs jobs by priority, then in order of arrival; a better one interrupts at the next chunk or token.
 
     At most one job per model and key is alive: a newer one supersedes it. `dismiss` and `close` wait for the thread, so
     they must not be called on it (in `Job.on_token`).
+
+    host_budget: see `Slots`. clock: seconds, by which states are saved.
     """
 
-    def __init__(self) -> None:
-        self._slots = Slots()
-        self._saver = Saver(self._slots)
+    def __init__(self, host_budget: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._slots = Slots(host_budget=host_budget)
+        self._saver = Saver(self._slots, clock)
         self._room = Room(self._slots)
         self._condition = threading.Condition()
         self._served: set[Served] = set()
@@ -43,6 +50,7 @@ class Worker:
         self._released: set[Key] = set()
         self._persisted: dict[Served, SavedStates] = {}  # until the thread has looked at them
         self._dismissed: set[Served] = set()  # until the thread has dropped their states
+        self._visits: list[Callable[[], None]] = []  # what others want to do with the slots
         self._order = itertools.count()
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
@@ -100,6 +108,24 @@ class Worker:
     def watch(self, served: Served, told: Told) -> None:
         """told: called once, on the worker's thread, with a sentence when a GPU's memory has run out."""
         self._room.watch(served, told)
+
+    def with_slots(self, visit: Callable[[Slots], T]) -> T:
+        """Call `visit` with the KV states, on the worker's thread between two steps, and return what it returns.
+
+        Only there they are whole and stay as they are. It waits for the step being computed, and for what follows a
+        job's answer. On the worker's own thread, and once the worker is closed, it calls at once.
+        """
+        if threading.current_thread() is not self._thread:
+            done: Future[T] = Future()
+            with self._condition:
+                waits = not self._closing
+                if waits:
+                    self._visits.append(lambda: _settle(done, lambda: visit(self._slots)))
+                    self._condition.notify_all()
+            if waits:
+                return done.result()
+            self._thread.join()
+        return visit(self._slots)
 
     def dismiss(self, served: Served) -> None:
         """End the model's jobs as cancelled and drop its KV states, saved where they are to be kept.
@@ -164,6 +190,7 @@ class Worker:
             ended, self._ended = self._ended, []
             released, self._released = self._released, set()
             persisted, self._persisted = self._persisted, {}
+            visits, self._visits = self._visits, []
             dismissed = set(self._dismissed)
             task = min(self._tasks.values(), key=lambda task: task.rank, default=None)
             closing = self._closing
@@ -181,12 +208,14 @@ class Worker:
             with self._condition:
                 self._dismissed -= dismissed
                 self._condition.notify_all()
+        for visit in visits:
+            visit()
         if task is not None:
             self._step(task)
         return task is not None or not closing
 
     def _has_work(self) -> bool:
-        waiting = self._tasks or self._ended or self._released or self._persisted or self._dismissed
+        waiting = self._tasks or self._ended or self._released or self._persisted or self._dismissed or self._visits
         return bool(waiting or self._closing)
 
     def _step(self, task: Task) -> None:
@@ -249,3 +278,11 @@ class Worker:
     def _busy(self) -> set[Slot]:
         """The slots of jobs that are under way."""
         return {task.slot for task in self._tasks.values() if task.slot is not None}
+
+
+def _settle(done: Future[T], work: Callable[[], T]) -> None:
+    """Keep what `work` returns or raises for whoever waits for it."""
+    try:
+        done.set_result(work())
+    except BaseException as error:
+        done.set_exception(error)

@@ -48,9 +48,9 @@ def test_all_of_a_pass_is_where_it_is_computed(
             assert logits.device == devices[-1]
         other = cache.fork()
         cache.park()
-        assert {layer.device.type for layer in cache._storage} == {"cpu"}
+        assert {layer.device.type for layer in cache.storage} == {"cpu"}
         assert model.step(torch.zeros(2, dtype=torch.int64), [cache, other]).device == devices[-1]
-        assert tuple(layer.device for layer in cache._storage) == devices
+        assert tuple(layer.device for layer in cache.storage) == devices
     if layout.bits:  # torch's own operators see to it themselves
         assert {where for _, where in gpus.launched} == {device.index for device in devices}
 
