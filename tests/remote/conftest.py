@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from remote.fake_engine import FakeEngine
+from remote.fake_engine import FakeEngine, Fault
 from remote.opened import Opened, open_at
+from starfill import remote
 from starfill.checkpoint import hub
-from starfill.engine.remote import connection, engine
+from starfill.checkpoint.stand_in import stand_in
+from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.engine.remote import connection, engine, health
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +27,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundled tokenizer is read once for each family's control tokens, and not for each engine that is opened."""
+    monkeypatch.setattr(remote, "stand_in", lambda folder, controls: stood_in(folder, tuple(controls)))
+
+
+@cache
+def stood_in(folder: Path, controls: tuple[str, ...]) -> Tokenizer:
+    return stand_in(folder, controls)
 
 
 @pytest.fixture
@@ -46,8 +61,22 @@ def opened() -> Iterator[Callable[..., Opened]]:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As always, but time-outs are short enough for a test."""
-    for name, seconds in {"TYPING": 1.0, "ASKING": 1.5, "WHOLE": 2.5}.items():
-        monkeypatch.setattr(engine, name, seconds)
-    monkeypatch.setattr(connection, "DESCRIBING", 1.0)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> Callable[[Fault], AbstractContextManager[object]]:
+    """with impatience(fault): time-outs are short where that is silent, so that nothing else can run into them."""
+
+    @contextmanager
+    def impatient(fault: Fault) -> Iterator[None]:
+        with monkeypatch.context() as patch:
+            if fault.silent:
+                for name, seconds in {"TYPING": 0.1, "ASKING": 0.15, "WHOLE": 0.25}.items():
+                    patch.setattr(engine, name, seconds)
+                patch.setattr(connection, "DESCRIBING", 0.1)
+            yield
+
+    return impatient
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that has failed is asked again at once, or nearly."""
+    monkeypatch.setattr(health, "FIRST", 0.05)

@@ -51,7 +51,6 @@ class Asked:
     path: str
     body: dict[str, Any]
     headers: Mapping[str, str]
-    at: float
 
     @property
     def prompt(self) -> Prompt:
@@ -61,7 +60,7 @@ class Asked:
 class FakeEngine:
     """kind: vllm, sglang, openai, tgi or llama.cpp. answer(prompt) -> the text. pace: seconds between pieces of it.
 
-    asked: the completions, in order. given_up: when the client closed a stream before its end. streams: open ones.
+    asked: the completions, in order. given_up: streams that the client closed before their end. streams: open ones.
     instead: of what it says of itself, by path. detokenize: what it has as `/detokenize`.
     """
 
@@ -79,14 +78,14 @@ class FakeEngine:
         self.always: Fault | None = None  # for each request, once `faults` are used up
         self.asked: list[Asked] = []
         self.looked: list[str] = []  # paths of all other requests
-        self.given_up: list[float] = []
+        self.given_up = 0
         self.connections = 0
         self.streams = 0
         self.passes_over = False  # what it is told of how an answer must begin
         self.detokenize: Callable[[list[int]], str] | None = None
         self.instead: dict[str, Fault] = {}
         self._port = 0
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self.start()
 
     def __enter__(self) -> FakeEngine:
@@ -109,15 +108,15 @@ class FakeEngine:
         self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
         self._server.daemon_threads = True
         self._port = self._server.server_address[1]
-        self._open: set[Any] = set()
+        self.open: set[Any] = set()
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def stop(self) -> None:
         """As if the process were killed: connections end, new ones are refused."""
         self._server.shutdown()
         self._server.server_close()
-        with self._lock:
-            for connection in self._open:
+        with self.lock:
+            for connection in self.open:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
 
@@ -167,13 +166,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        with self.owner._lock:
+        with self.owner.lock:
             self.owner.connections += 1
-            self.owner._open.add(self.connection)
+            self.owner.open.add(self.connection)
 
     def finish(self) -> None:
-        with self.owner._lock:
-            self.owner._open.discard(self.connection)
+        with self.owner.lock:
+            self.owner.open.discard(self.connection)
         with contextlib.suppress(OSError):
             super().finish()
 
@@ -199,12 +198,12 @@ class _Handler(BaseHTTPRequestHandler):
             spell = self.owner.detokenize
             self._json(None if spell is None else {"content": spell(body["tokens"]), "prompt": spell(body["tokens"])})
             return
-        self.owner.asked.append(Asked(self.path, body, dict(self.headers), time.monotonic()))
+        self.owner.asked.append(Asked(self.path, body, dict(self.headers)))
         if self.owner.key and self.headers.get("Authorization") != f"Bearer {self.owner.key}":
             self._answer(Fault(401, body='{"error": "no"}'))
             return
         fault = self.owner.faults.popleft() if self.owner.faults else self.owner.always or Fault()
-        with self.owner._lock:
+        with self.owner.lock:
             self.owner.streams += 1
         try:
             if fault.status != 200 or fault.body:
@@ -212,10 +211,11 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self._stream(fault, body)
         except OSError:
-            self.owner.given_up.append(time.monotonic())
+            with self.owner.lock:
+                self.owner.given_up += 1
             self.close_connection = True
         finally:
-            with self.owner._lock:
+            with self.owner.lock:
                 self.owner.streams -= 1
 
     def _fail(self, fault: Fault) -> None:
@@ -277,7 +277,7 @@ class _Handler(BaseHTTPRequestHandler):
             return ""
         if self.owner.kind == "vllm":
             return unescaped(body.get("structured_outputs", {}).get("regex", ""))
-        return unescaped(body.get("regex", "")) if self.owner.kind == "sglang" else _literal(body.get("grammar", ""))
+        return unescaped(body.get("regex", "")) if self.owner.kind == "sglang" else unquoted(body.get("grammar", ""))
 
     def _wait(self, seconds: float) -> None:
         """OSError once the client has gone."""
@@ -298,7 +298,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
 
-def _literal(grammar: str) -> str:
+def unquoted(grammar: str) -> str:
     """The text that a grammar of ours begins with, read as llama.cpp reads it."""
     if not (found := re.fullmatch(r'root ::= "((?:[^"\\]|\\.)*)" \.\*', grammar, re.DOTALL)):
         return ""

@@ -2,7 +2,9 @@
 
 import stat
 import threading
+from pathlib import Path
 
+import platformdirs
 import pytest
 
 from starfill import consent
@@ -11,6 +13,10 @@ from starfill.remote import open_engine
 from starfill.settings import Settings
 
 A, B = "https://a.example.com", "http://b.example.com:8000"
+
+
+def file() -> Path:
+    return Path(platformdirs.user_config_dir("starfill")) / "engines.json"
 
 
 def test_nothing_is_allowed_at_first():
@@ -30,11 +36,10 @@ def test_allowing_and_revoking():
 
 def test_the_file_is_private_whatever_it_was(monkeypatch):
     consent.allow(A)
-    file = consent._file()
-    file.chmod(0o666)
+    file().chmod(0o666)
     consent.allow(B)
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert sorted(each.name for each in file.parent.iterdir() if each.suffix != ".lock") == ["engines.json"]
+    assert stat.S_IMODE(file().stat().st_mode) == 0o600
+    assert sorted(each.name for each in file().parent.iterdir() if each.suffix != ".lock") == ["engines.json"]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +62,7 @@ def test_the_file_is_private_whatever_it_was(monkeypatch):
 )
 def test_a_file_that_can_not_be_read_allows_nothing(data):
     consent.allow(A)
-    consent._file().write_bytes(data)
+    file().write_bytes(data)
     assert consent.allowed() == []
     consent.allow(B)
     assert consent.allowed() == [B]
@@ -65,7 +70,7 @@ def test_a_file_that_can_not_be_read_allows_nothing(data):
 
 def test_what_a_killed_process_has_left_behind():
     consent.allow(A)
-    consent._file().with_suffix(".new").write_text("half")
+    file().with_suffix(".new").write_text("half")
     consent.allow(B)
     assert consent.allowed() == [B, A]
 

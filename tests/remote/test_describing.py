@@ -136,10 +136,10 @@ def test_garbage(garbage, fake):
     ],
     ids=lambda value: "" if isinstance(value, str) else value.status,
 )
-def test_engines_that_do_not_say_it(fault, sentence, fake, impatient):
+def test_engines_that_do_not_say_it(fault, sentence, fake, impatience):
     engine = fake("vllm")
     engine.instead = dict.fromkeys(("/v1/models", "/info"), fault)
-    with pytest.raises(EngineError, match=f"^{engine.url} .*{sentence}"):
+    with impatience(fault), pytest.raises(EngineError, match=f"^{engine.url} .*{sentence}"):
         described(engine)
 
 

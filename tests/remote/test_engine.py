@@ -116,8 +116,8 @@ def test_healing_of_half_a_character(both):
     for cut in range(len(ids) - 3, len(ids)):
         half = replace(found.job(), ids=ids[:cut], begins=tuple(ids[cut:]))
         result = found.engine.submit(half).future.result(10)
-        got = b"".join(found.tokenizer.token_bytes[id] for id in result.candidates[0])
-        assert found.engine._speller.bytes(ids[:cut]) + got == "x = '🎉'".encode()
+        given, got = (b"".join(OWN.token_bytes[id] for id in each) for each in (ids[:cut], result.candidates[0]))
+        assert given + got == "x = '🎉'".encode()
     assert all(text_of(asked.prompt) == "x = '" for asked in engine.asked)
 
 

@@ -1,7 +1,5 @@
 """An engine that fails: a sentence in bounded time, never half an answer, and recovery by itself."""
 
-import time
-
 import pytest
 
 from remote.fake_engine import Fault
@@ -9,7 +7,6 @@ from remote.opened import KINDS, PATIENCE, wait_for
 from starfill.engine.job import Finish, Priority
 from starfill.errors import EngineError
 
-BOUND = 10.0  # seconds on a busy machine; the time-outs are below three
 HTML = "<!doctype html><title>Sign in</title>"
 MANY = "a b c d e f g h i j k l m n o p"
 
@@ -66,18 +63,17 @@ def named(value):
 
 @pytest.mark.parametrize("priority", [Priority.COMPLETION, Priority.INSTRUCTION])
 @pytest.mark.parametrize(("fault", "sentence"), FAULTS, ids=named)
-def test_each_fault_is_a_sentence_in_time(fault, sentence, priority, fake, opened, impatient):
+def test_each_fault_is_a_sentence_in_time(fault, sentence, priority, fake, opened, impatience):
     engine = fake("vllm", answer=lambda prompt: MANY)
     found = opened(engine)
     engine.faults.append(fault)
-    began = time.monotonic()
-    with pytest.raises(EngineError, match=f"^{engine.url} .*({sentence})") as error:
+    raises = pytest.raises(EngineError, match=f"^{engine.url} .*({sentence})")
+    with impatience(fault), raises as error:
         found.ask(priority=priority)
-    assert time.monotonic() - began < BOUND
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 400
     wait_for(lambda: engine.streams == 0)
-    found.engine._network.call(found.engine._health.worked)
+    assert found.answer(priority=Priority.INSTRUCTION) == MANY  # who asks for an action gets an attempt
     assert found.answer() == MANY
 
 
@@ -92,11 +88,11 @@ def test_each_fault_is_a_sentence_in_time(fault, sentence, priority, fake, opene
     ],
     ids=named,
 )
-def test_each_kind_fails_alike(kind, fault, fake, opened, impatient):
+def test_each_kind_fails_alike(kind, fault, fake, opened, impatience):
     engine = fake(kind, answer=lambda prompt: MANY)
     found = opened(engine)
     engine.faults.append(fault)
-    with pytest.raises(EngineError, match=f"^{engine.url} "):
+    with impatience(fault), pytest.raises(EngineError, match=f"^{engine.url} "):
         found.ask()
 
 
@@ -110,7 +106,7 @@ def test_an_engine_without_end(kind, fake, opened):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_stream_that_stays_open_after_the_answer(kind, fake, opened, impatient):
+def test_a_stream_that_stays_open_after_the_answer(kind, fake, opened):
     engine = fake(kind)
     found = opened(engine)
     engine.always = Fault(lingers=True)
@@ -121,11 +117,12 @@ def test_a_stream_that_stays_open_after_the_answer(kind, fake, opened, impatient
 def test_an_engine_that_asks_for_a_rest_gets_it(fake, opened):
     engine = fake("vllm")
     found = opened(engine)
+    found.engine.health.clock = lambda: 100.0
     engine.faults.append(Fault(429, headers={"Retry-After": "60"}))
     with pytest.raises(EngineError, match="429"):
         found.ask()
     for _ in range(3):
-        with pytest.raises(EngineError, match=r"is busy \(429\).*; it is asked again in (60|59|58) s$"):
+        with pytest.raises(EngineError, match=r"is busy \(429\).*; it is asked again in 60 s$"):
             found.ask()
     assert len(engine.asked) == 1
     assert found.answer(priority=Priority.INSTRUCTION) == "answer"  # who asks for an action gets an attempt
@@ -145,7 +142,7 @@ def test_a_refusal_of_one_request_is_not_the_engines_failure(fake, opened):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_engine_that_is_killed_and_started_again(kind, fake, opened):
+def test_an_engine_that_is_killed_and_started_again(kind, fake, opened, soon):
     engine = fake(kind, answer=lambda prompt: MANY, pace=0.02)
     found = opened(engine)
     told = []
@@ -156,10 +153,8 @@ def test_an_engine_that_is_killed_and_started_again(kind, fake, opened):
     with pytest.raises(EngineError, match=r"has broken off|can't be reached"):
         running.future.result(PATIENCE)
     for _ in range(3):
-        began = time.monotonic()
         with pytest.raises(EngineError, match=r"it is asked again in \d+ s$|can't be reached"):
             found.ask()
-        assert time.monotonic() - began < 1
     asked = len(engine.asked)
     assert told
     assert told[-1] is not None
@@ -169,7 +164,7 @@ def test_an_engine_that_is_killed_and_started_again(kind, fake, opened):
     assert found.answer() == MANY
 
 
-def test_an_engine_that_only_starts(fake, opened):
+def test_an_engine_that_only_starts(fake, opened, soon):
     engine = fake("llama.cpp")
     found = opened(engine)
     told = []
@@ -188,12 +183,14 @@ def test_an_engine_that_only_starts(fake, opened):
 
 
 @pytest.mark.parametrize("status", [302, 404, 500])
-def test_an_engine_that_is_there_but_never_works(status, fake, opened):
+def test_an_engine_that_is_there_but_never_works(status, fake, opened, soon):
     """Its trouble stays to be seen, and it isn't asked with every key."""
     engine = fake("vllm")
     found = opened(engine)
     told = []
     found.engine.watch(told.append)
+    now = 100.0
+    found.engine.health.clock = lambda: now
     engine.always = Fault(status)
     with pytest.raises(EngineError, match=str(status)):
         found.ask()
@@ -204,7 +201,7 @@ def test_an_engine_that_is_there_but_never_works(status, fake, opened):
     assert len(engine.asked) == 2
     assert told[-1] is not None
     engine.always = None
-    wait_for(lambda: found.engine._health.rest == 0)
+    now += found.engine.health.rest
     assert told[-1] is not None
     assert found.answer() == "answer"
     wait_for(lambda: told[-1] is None)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from remote.fake_engine import _literal, unescaped
+from remote.fake_engine import unescaped, unquoted
 from starfill.engine.job import Sampling
 from starfill.engine.remote.describing import KINDS
 from starfill.engine.remote.kinds.kind import Ask, Piece, count_of
@@ -88,14 +88,14 @@ def test_bodies(kind, asked, body):
 def test_a_grammar_quotes_what_an_answer_must_begin_with(text, literal):
     body = KINDS["llama.cpp"]().body(ask("x", begins=text))
     assert body["grammar"] == f"root ::= {literal} .*"
-    assert _literal(body["grammar"]) == text
+    assert unquoted(body["grammar"]) == text
 
 
 def test_a_grammar_has_no_other_escapes_than_those_that_it_knows():
     text = "".join(map(chr, range(0x20))) + "".join(map(chr, range(0x20, 0x7F)))
     literal = KINDS["llama.cpp"]().body(ask("x", begins=text))["grammar"]
     assert set(re.findall(r"\\(.)", literal)) == {"x", '"', "\\"}
-    assert _literal(literal) == text
+    assert unquoted(literal) == text
 
 
 def test_a_regular_expression_matches_what_an_answer_must_begin_with():

@@ -44,4 +44,4 @@ def test_the_documents_asked_last_are_kept():
     assert places.of("one more") == MOST
     assert places.of(0) == 0
     assert places.of(1) == MOST + 1  # the one that was asked longest ago
-    assert len(places._known) == MOST
+    assert len(places) == MOST

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -40,6 +41,7 @@ class Connection:
                 base_url=address.base,
                 headers=headers,
                 timeout=httpx2.Timeout(TYPING, connect=CONNECT),
+                verify=_certificates(address),
                 limits=httpx2.Limits(max_keepalive_connections=8, keepalive_expiry=60.0),
                 trust_env=not address.loopback,  # a company's proxy has no way to this machine
             )
@@ -170,3 +172,8 @@ def _retry_after(response: httpx2.Response) -> float:
     """Seconds; 0 where it isn't said."""
     value = response.headers.get("retry-after", "")
     return float(value) if value.isdecimal() else 0.0
+
+
+def _certificates(address: Address) -> ssl.SSLContext | bool:
+    """Those of the machine, but where nothing is encrypted none: reading them takes longer than connecting."""
+    return True if address.encrypted or not address.loopback else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

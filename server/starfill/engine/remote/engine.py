@@ -46,8 +46,9 @@ class RemoteEngine:
         speller: Speller,
         info: ModelInfo,
         slots: int = 0,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.info = info
+        self.info, self.clock = info, clock
         self._network, self._connection, self._kind = network, connection, kind
         self._model, self._speller = model, speller
         self._tasks: dict[Hashable, Task] = {}  # the newest of each document
@@ -55,8 +56,8 @@ class RemoteEngine:
         self._open = threading.Lock()
         self._closed = False
         self._places = Places(slots)
-        self._health = Health(self._tell)
-        self._pace = Pace()
+        self.health = Health(self._tell)
+        self.pace = Pace()
         self._probing: asyncio.Task[None] | None = None
         self._told: Callable[[str | None], None] | None = None
         self._salt = secrets.token_bytes(16)
@@ -66,7 +67,7 @@ class RemoteEngine:
             raise ValueError(
                 f"a job needs 1 to {self.info.context_length - 1} prompt tokens and at least one candidate"
             )
-        task = Task(job)
+        task = Task(job, self.clock)
         with self._open:
             begun = job.priority is not Priority.IDLE and not self._closed and self._network.call(self._begin, task)
         if not begun:
@@ -133,7 +134,7 @@ class RemoteEngine:
             del self._tasks[task.job.key]
         error = None if work.cancelled() else work.exception()
         if work.cancelled() and task.sent and task.first is None and task.job.priority is Priority.COMPLETION:
-            self._pace.gave_up(time.perf_counter() - task.sent)
+            self.pace.gave_up(self.clock() - task.sent)
         if isinstance(error, EngineError) and error.again:
             self._failed(error)
         if work.cancelled():
@@ -141,17 +142,17 @@ class RemoteEngine:
         elif error is not None:
             task.future.set_exception(error)
         else:
-            self._health.worked()
+            self.health.worked()
             task.future.set_result(task.result())
 
     async def _run(self, task: Task) -> None:
         """Raises EngineError, or what a job's own functions raise."""
         typing = task.job.priority is Priority.COMPLETION
-        if typing and self._health.rest:  # who asks for an action gets an attempt in any case
-            raise EngineError(f"{self._health.trouble}; it is asked again in {math.ceil(self._health.rest)} s")
+        if typing and self.health.rest:  # who asks for an action gets an attempt in any case
+            raise EngineError(f"{self.health.trouble}; it is asked again in {math.ceil(self.health.rest)} s")
         if typing:
-            await asyncio.sleep(self._pace.delay)  # the next key may come, and then nothing is sent
-        task.sent = time.perf_counter()
+            await asyncio.sleep(self.pace.delay)  # the next key may come, and then nothing is sent
+        task.sent = self.clock()
         work = [self._answer(task, number) for number in range(task.job.candidates)]
         try:
             await asyncio.wait_for(_together(work), WHOLE if typing else None)
@@ -217,28 +218,28 @@ class RemoteEngine:
         except (KeyError, TypeError, IndexError, ValueError, AttributeError):
             raise garbled(self._connection.address) from None
         if piece.text and task.first is None:
-            task.first = time.perf_counter()
+            task.first = self.clock()
             if task.job.priority is Priority.COMPLETION:
-                self._pace.began(task.first - task.sent)
+                self.pace.began(task.first - task.sent)
         if piece.prompt_tokens is not None and answer.candidate == 0:
             task.prompt_tokens, task.cached_tokens = piece.prompt_tokens, piece.cached_tokens or 0
         return answer.take(piece)
 
     def _failed(self, error: EngineError) -> None:
-        self._health.failed(error)
+        self.health.failed(error)
         if self._probing is None or self._probing.done():
             self._probing = asyncio.create_task(self._probe())
 
     async def _probe(self) -> None:
         """Until it answers again, so that it is known before somebody types; or only a job can tell."""
-        while self._health.trouble is not None:
-            await asyncio.sleep(self._health.rest)
+        while self.health.trouble is not None:
+            await asyncio.sleep(self.health.rest)
             try:
                 await self._connection.get(self._kind.probe)
             except EngineError as error:
-                self._health.failed(error, probe=True)
+                self.health.failed(error, probe=True)
             else:
-                if not self._health.answers():
+                if not self.health.answers():
                     return
 
     async def _close(self) -> None:

@@ -17,7 +17,7 @@ class Health:
     """Used on one thread. told: called with the sentence when the engine fails, with None once it works again."""
 
     def __init__(self, told: Told, clock: Callable[[], float] = time.monotonic) -> None:
-        self._told, self._clock = told, clock
+        self._told, self.clock = told, clock
         self._delay = 0.0
         self._until = 0.0
         self._vouched = False  # its probe has answered since a job was, and no job has yet shown that it works
@@ -27,7 +27,7 @@ class Health:
     @property
     def rest(self) -> float:
         """Seconds until the next attempt."""
-        return max(0.0, self._until - self._clock())
+        return max(0.0, self._until - self.clock())
 
     def failed(self, error: EngineError, *, probe: bool = False) -> None:
         """An attempt has failed in a way that says something of the next one. probe: it was no job."""
@@ -35,7 +35,7 @@ class Health:
         self._vouched = False
         if not self.rest:  # else it is another request of the same moment
             self._delay = min(max(FIRST, 2 * self._delay), LONGEST)
-        self._until = max(self._until, self._clock() + min(max(self._delay, error.later), PATIENCE))
+        self._until = max(self._until, self.clock() + min(max(self._delay, error.later), PATIENCE))
         if self.trouble != str(error):
             self.trouble = str(error)
             self._told(self.trouble)

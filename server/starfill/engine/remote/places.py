@@ -25,6 +25,10 @@ class Places:
         self._next = secrets.randbelow(max(slots, 1)) if first is None else first
         self._known: OrderedDict[Hashable, int] = OrderedDict()
 
+    def __len__(self) -> int:
+        """How many documents are known."""
+        return len(self._known)
+
     def of(self, key: Hashable) -> int | None:
         """The slot to ask for, None for an engine without."""
         if not self._slots:

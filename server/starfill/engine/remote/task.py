@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from collections.abc import Callable
 from concurrent.futures import Future
 
 from starfill.engine.job import Finish, Job, Result
@@ -16,11 +16,11 @@ class Task:
     prompt_tokens, cached_tokens: as the engine counts them, where it says so.
     """
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
+    def __init__(self, job: Job, clock: Callable[[], float]) -> None:
+        self.job, self._clock = job, clock
         self.future: Future[Result] = Future()
         self.future.set_running_or_notify_cancel()
-        self.began = time.perf_counter()
+        self.began = self._clock()
         self.sent = 0.0  # 0 while it waits for a pause in the typing
         self.first: float | None = None
         self.prompt_tokens: int | None = None
@@ -31,7 +31,7 @@ class Task:
 
     def result(self, ending: Finish | None = None) -> Result:
         """ending: of all candidates, for a job that was cut short."""
-        now = time.perf_counter()
+        now = self._clock()
         first = self.first or now
         prompt = len(self.job.ids) if self.prompt_tokens is None else self.prompt_tokens
         answers = [(tuple(answer.ids), answer.finish) for answer in self.answers]
