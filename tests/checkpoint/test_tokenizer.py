@@ -13,6 +13,7 @@ from tokenizers import Tokenizer as HfTokenizer
 from starfill.app import BUNDLED
 from starfill.assist.healing import MAX_DROPPED, TokenIndex, allowed_after, drop
 from starfill.assist.stream import Detokenizer
+from starfill.checkpoint import tokenizer as module
 from starfill.checkpoint.tokenizer import Tokenizer
 from starfill.errors import CheckpointError
 from tiny_tokenizers import byte_level, load, reference, sentencepiece
@@ -49,7 +50,7 @@ def whole(kind: str) -> HfTokenizer:
 @pytest.mark.parametrize("kind", KINDS)
 def test_encoding_in_pieces_is_encoding_the_whole(kind: str) -> None:
     tokenizer, library = load(KINDS[kind]), whole(kind)
-    assert tokenizer._pieces is not None  # or there would be nothing to test
+    assert tokenizer.in_pieces  # or there would be nothing to test
     rng = random.Random(1)
     for _ in range(1500):
         text = random_text(rng)
@@ -184,22 +185,32 @@ def test_what_is_not_proven_encodes_whole(kind: str, change: dict[str, Any]) -> 
         raw |= change
     tokenizer = load(raw)
     text = "def f\n\n  x"
-    assert tokenizer._pieces is None
+    assert not tokenizer.in_pieces
     assert tokenizer.encode(text) == reference(raw).encode(text, add_special_tokens=False).ids
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_what_changed_is_encoded_again(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    tokenizer = load(KINDS[kind])
     encoded: list[str] = []
-    inner = tokenizer._tokenizer.encode
 
     class Counting:
+        def __init__(self, inner: Any) -> None:
+            self.inner = inner
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.inner, name)
+
         def encode(self, text: str, add_special_tokens: bool) -> Any:
             encoded.append(text)
-            return inner(text, add_special_tokens=add_special_tokens)
+            return self.inner.encode(text, add_special_tokens=add_special_tokens)
 
-    monkeypatch.setattr(tokenizer, "_tokenizer", Counting())
+    class Library:
+        @staticmethod
+        def from_str(raw: str) -> Counting:
+            return Counting(HfTokenizer.from_str(raw))
+
+    monkeypatch.setattr(module, "HfTokenizer", Library)
+    tokenizer = load(KINDS[kind])
     text = "".join(f"def f{number}(x):\n    return {number}\n\n\n" for number in range(200))
     tokenizer.encode(text)
     encoded.clear()

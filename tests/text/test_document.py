@@ -153,4 +153,4 @@ def test_many_edits_leave_the_pieces_bounded():
     for version in range(400):
         where = Range(Position(0, version * 50), Position(0, version * 50 + 40))
         document = document.edited([(where, ""), (at(0, version * 30), "ab" * 20)], version, U16)
-    assert all(1_000 < len(chunk.text) < 17_000 for chunk in document._chunks)
+    assert all(1_000 < len(chunk.text) < 17_000 for chunk in document.chunks)

@@ -101,6 +101,6 @@ def check(document: Document, text: str, encoding: Encoding, case: Sequence, see
         assert document.line_of(offset) == place.line
     middle = len(text) // 2
     assert document.slice(middle // 2, middle + 3) == text[middle // 2 : middle + 3]
-    pieces = [chunk.text for chunk in document._chunks]
+    pieces = [chunk.text for chunk in document.chunks]
     assert len(pieces) == 1 or all(pieces)
     assert not any(map(belong_together, pieces, pieces[1:])), seed

@@ -52,7 +52,7 @@ class Tokenizer:
                 f"{source} has {len(self.token_bytes)} tokens but config.json says vocab_size {vocab_size}:"
                 " they belong to different models, copy both from the same page"
             )
-        self._pieces = None if exact is None else Incremental(exact, lru_cache(CACHED_PIECES)(self._encode))
+        self._pieces = None if exact is None else Incremental(exact, lru_cache(CACHED_PIECES)(self.encode_whole))
 
     @classmethod
     def from_folder(cls, folder: Path, vocab_size: int) -> Tokenizer:
@@ -76,9 +76,15 @@ class Tokenizer:
         """
         if start and text and self._dummy_space:
             text = " " + text
-        return list(self._encode(text)) if self._pieces is None else self._pieces.encode(text)
+        return list(self.encode_whole(text)) if self._pieces is None else self._pieces.encode(text)
 
-    def _encode(self, text: str) -> tuple[int, ...]:
+    @property
+    def in_pieces(self) -> bool:
+        """Whether `encode` encodes text in pieces and remembers them; else it isn't proven to come to the same."""
+        return self._pieces is not None
+
+    def encode_whole(self, text: str) -> tuple[int, ...]:
+        """As `encode` does, but nothing of it is remembered."""
         # A lone surrogate (half of a pair that an editor sent) has no UTF-8 form; the model sees '?' in its place.
         text = text.encode("utf-8", "replace").decode("utf-8") if _has_surrogate(text) else text
         return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)

@@ -23,13 +23,13 @@ class Document:
     """One version of a document. Offsets count code points; lines and offsets begin at 0.
 
     Costs are independent of the document's size, apart from a sum over its pieces (4,000 characters each at most),
-    unless a method says otherwise.
+    unless a method says otherwise. chunks: the pieces.
     """
 
     uri: str
     language_id: str
     version: int
-    _chunks: tuple[Chunk, ...] = field(repr=False)
+    chunks: tuple[Chunk, ...] = field(repr=False)
     _starts: tuple[int, ...] = field(repr=False)  # characters before each piece, and in all
     _breaks: tuple[int, ...] = field(repr=False)  # line ends before each piece, and in all
 
@@ -47,7 +47,7 @@ class Document:
     def joined(cls, uri: str, language_id: str, version: int, documents: Iterable[Document]) -> Document:
         """The texts of documents, one after the other; costs independent of their sizes, as those of an edit."""
         chunks: list[Chunk] = []
-        for chunk in chain.from_iterable(document._chunks for document in documents):
+        for chunk in chain.from_iterable(document.chunks for document in documents):
             if chunks and belong_together(chunks[-1].text, chunk.text):
                 chunks[-1:] = cut(chunks[-1].text + chunk.text)
             elif chunk.text:
@@ -60,7 +60,7 @@ class Document:
     @property
     def text(self) -> str:
         """The whole text; costs O(document)."""
-        return "".join(chunk.text for chunk in self._chunks)
+        return "".join(chunk.text for chunk in self.chunks)
 
     def slice(self, start: int, end: int) -> str:
         """Code points `start` up to `end`; offsets outside the document are clamped."""
@@ -68,7 +68,7 @@ class Document:
         if start >= end:
             return ""
         first, last = self._chunk_at(start), self._chunk_at(end - 1)
-        parts = [chunk.text for chunk in self._chunks[first : last + 1]]
+        parts = [chunk.text for chunk in self.chunks[first : last + 1]]
         parts[-1] = parts[-1][: end - self._starts[last]]
         parts[0] = parts[0][start - self._starts[first] :]
         return "".join(parts)
@@ -81,8 +81,8 @@ class Document:
     @property
     def eol(self) -> str:
         """The most frequent line end; LF when there is none, or for a draw."""
-        crlf = sum(chunk.crlf for chunk in self._chunks)
-        cr = sum(chunk.cr for chunk in self._chunks)
+        crlf = sum(chunk.crlf for chunk in self.chunks)
+        cr = sum(chunk.cr for chunk in self.chunks)
         lf = self._breaks[-1] - crlf - cr
         return max(("\n", lf), ("\r\n", crlf), ("\r", cr), key=lambda pair: pair[1])[0]
 
@@ -93,7 +93,7 @@ class Document:
         if line == 0:
             return 0
         index = bisect_right(self._breaks, line - 1) - 1
-        return self._starts[index] + self._chunks[index].breaks[line - 1 - self._breaks[index]]
+        return self._starts[index] + self.chunks[index].breaks[line - 1 - self._breaks[index]]
 
     def line_end(self, line: int) -> int:
         """The offset after a line's last character, before its line end; IndexError where there is no such line."""
@@ -105,7 +105,7 @@ class Document:
     def line_of(self, offset: int) -> int:
         """The line that an offset is on (0 before the document, the last one after it)."""
         index = self._chunk_at(offset)
-        return self._breaks[index] + bisect_right(self._chunks[index].breaks, offset - self._starts[index])
+        return self._breaks[index] + bisect_right(self.chunks[index].breaks, offset - self._starts[index])
 
     def line_text(self, line: int) -> str:
         """A line without its line end; IndexError where there is no such line."""
@@ -139,14 +139,14 @@ class Document:
             else:
                 ends = document.offset_at(where.start, encoding), document.offset_at(where.end, encoding)
                 document = document.replaced(min(ends), max(ends), text, version)
-        return Document(self.uri, self.language_id, version, document._chunks, document._starts, document._breaks)
+        return Document(self.uri, self.language_id, version, document.chunks, document._starts, document._breaks)
 
     def replaced(self, start: int, end: int, text: str, version: int | None = None) -> Document:
         """With `text` in the place of code points `start` up to `end`; the same version unless one is given.
 
         0 <= start <= end <= len(self).
         """
-        chunks, starts = self._chunks, self._starts
+        chunks, starts = self.chunks, self._starts
         first, last = self._chunk_at(start), self._chunk_at(end)
         text = chunks[first].text[: start - starts[first]] + text + chunks[last].text[end - starts[last] :]
         if len(text) < MIN and last + 1 < len(chunks):
@@ -163,4 +163,4 @@ class Document:
 
     def _chunk_at(self, offset: int) -> int:
         """The piece that holds a character; the last one for the end of the document."""
-        return min(max(bisect_right(self._starts, offset) - 1, 0), len(self._chunks) - 1)
+        return min(max(bisect_right(self._starts, offset) - 1, 0), len(self.chunks) - 1)
