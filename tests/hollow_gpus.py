@@ -40,9 +40,9 @@ class HollowGPUs:
         patch.setattr(InterpretedFunction, "run", lambda kernel, *args, **named: self._run(kernel, args, named))
         patch.setattr(attention, "fused_attention", self._attention)
         patch.setattr(graphs, "CudaCapture", lambda device: self._capture)
-        patch.setattr(product, "_multiprocessors", lambda device: 132)
+        patch.setattr(product, "multiprocessors", lambda device: 132)
         patch.setattr(cuda, "obstacle", lambda: None)
-        full._scratch.cache_clear()
+        full.scratch.cache_clear()
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
@@ -50,7 +50,7 @@ class HollowGPUs:
             with FakeTensorMode(allow_non_fake_inputs=True), _Operators(self), torch.inference_mode():
                 yield
         finally:
-            full._scratch.cache_clear()
+            full.scratch.cache_clear()
 
     @contextmanager
     def _device(self, device: torch.device) -> Iterator[None]:

@@ -148,7 +148,7 @@ def beginning(model: Decoder, length: int) -> KVCache:
 def test_graphs_equal_eager_to_the_bit(model: Decoder, start: int) -> None:
     from starfill.engine.cuda.graphs import Graphs
 
-    captured = model._steps
+    captured = model.steps
     assert captured is not None
     eager = captured[0], Graphs(model.kv_shape, model.vocab_size, model.context_length, None)
     ids, whole = some_ids(16, model.vocab_size).to(DEVICE), beginning(model, start)
@@ -156,12 +156,12 @@ def test_graphs_equal_eager_to_the_bit(model: Decoder, start: int) -> None:
         answers = []
         for way in (captured, eager):
             cache = whole.fork()
-            model._steps = way
+            model.steps = way
             try:
                 poison()
                 answers.append(torch.cat([model(ids[:rows], cache, last=rows), model(ids[:1], cache, last=1)]))
             finally:
-                model._steps = captured
+                model.steps = captured
         assert answers[0].isfinite().all()
         assert torch.equal(*answers), rows
 

@@ -50,10 +50,10 @@ def test_it_computes_what_the_blocks_do(
     blocks = model_at(tmp_path)
     ids = some_ids(260)
     state, logits = state_and_logits(model, ids)
-    assert model._fused is not None
+    assert model.fused is not None
     monkeypatch.setattr("starfill.engine.models.fused.native", lambda: None)
     expected_state, expected = state_and_logits(blocks, ids)
-    assert isinstance(blocks, Decoder) and blocks._fused is None
+    assert isinstance(blocks, Decoder) and blocks.fused is None
     assert (logits - expected).norm() / expected.norm() < 1e-3
     for kept, as_expected in zip(state, expected_state, strict=True):
         assert kept.dtype == torch.float16
@@ -73,7 +73,7 @@ def test_the_same_bits_on_any_number_of_threads(
     model = decoder(tmp_path, LLAMA)
     found = []
     for threads in (1, 2):
-        monkeypatch.setattr(model._team, "size", threads)
+        monkeypatch.setattr(model.team, "size", threads)
         found.append(state_and_logits(model, some_ids(200)))
     (one, logits), (two, same) = found
     assert torch.equal(logits, same)
@@ -97,11 +97,11 @@ def test_without_logits_only_the_state_grows(tmp_path: Path, kernels: Native) ->
 )
 def test_what_it_cannot_take_is_computed_block_by_block(tmp_path: Path, fields: dict[str, Any]) -> None:
     model = decoder(tmp_path, fields)
-    assert model._fused is None
+    assert model.fused is None
     check_step(model, exact=False)
 
 
 def test_an_unquantized_model_is_computed_block_by_block(tmp_path: Path) -> None:
     write(tmp_path, LLAMA)
     model = model_at(tmp_path)
-    assert isinstance(model, Decoder) and model._fused is None
+    assert isinstance(model, Decoder) and model.fused is None

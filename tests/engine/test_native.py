@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import platform
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +16,7 @@ from starfill.engine import native as module
 from starfill.engine.attention import Sight, attention
 from starfill.engine.kv_cache import BLOCK
 from starfill.engine.models.activation import ACTIVATIONS
-from starfill.engine.native import Activation, Native, native, why_not
+from starfill.engine.native import Activation, Native, native, open_library, openmp_runtimes, why_not
 
 CPU = torch.device("cpu")
 
@@ -94,20 +96,30 @@ def test_models_use_them(kernels: Native) -> None:
     )
 
 
+def opened(**instead: Any) -> Native | str:
+    usual = {"folder": Path(module.__file__).parent, "interface": module.INTERFACE, "runtimes": openmp_runtimes}
+    return open_library(**usual | instead)
+
+
 @pytest.mark.parametrize(
     "name,value,reason",
     [
-        ("STARFILL_NATIVE", "0", "turned off"),
-        ("_path", lambda suffix: Path("nowhere") / suffix, "not built"),
-        ("_path", lambda suffix: Path(__file__), "can't be loaded"),
-        ("INTERFACE", -1, "built from other sources"),
-        ("_openmp_runtimes", lambda: {"/a/libgomp.so.1", "/b/libiomp5.so"}, "another OpenMP runtime"),
+        ("folder", Path("nowhere"), "not built"),
+        ("interface", -1, "built from other sources"),
+        ("runtimes", lambda: {"/a/libgomp.so.1", "/b/libiomp5.so"}, "another OpenMP runtime"),
     ],
 )
-def test_why_not(name: str, value: object, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if isinstance(value, str):
-        monkeypatch.setenv(name, value)
-    else:
-        monkeypatch.setattr(module, name, value)
-    found = module._open.__wrapped__()
+def test_why_not(name: str, value: object, reason: str) -> None:
+    found = opened(**{name: value})
     assert isinstance(found, str) and reason in found
+
+
+def test_they_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STARFILL_NATIVE", "0")
+    assert "turned off" in str(opened())
+
+
+def test_a_file_that_is_no_library(tmp_path: Path) -> None:
+    for suffix in importlib.machinery.EXTENSION_SUFFIXES:
+        (tmp_path / (module.LIBRARY + suffix)).write_text("no library")
+    assert "can't be loaded" in str(opened(folder=tmp_path))

@@ -58,14 +58,14 @@ class Toy:
         assert cache.length <= CONTEXT
         read = read_ids(cache)
         rows = [self._logits(read[: cache.length - back]) for back in range(last - 1, -1, -1)]
-        return torch.stack(rows) if rows else torch.empty(0, VOCAB)
+        return torch.tensor(rows) if rows else torch.empty(0, VOCAB)
 
     def step(self, ids: torch.Tensor, caches: Sequence[KVCache]) -> torch.Tensor:
         return torch.cat([self(ids[n : n + 1], cache, 1) for n, cache in enumerate(caches)])
 
-    def _logits(self, read: Sequence[int]) -> torch.Tensor:
+    def _logits(self, read: Sequence[int]) -> list[float]:
         rng = random.Random(hash((self._salt, *read)))
-        logits = torch.tensor([rng.random() for _ in range(VOCAB)])
+        logits = [rng.random() for _ in range(VOCAB)]
         if rng.randrange(self._every):
             logits[(read[-1] + 1) % VOCAB] += 4
         return logits
@@ -119,7 +119,7 @@ class Gate:
 
 def read_ids(cache: KVCache) -> list[int]:
     """What the model has read into a KV state."""
-    return cache.layers()[0][0, 0, :, 0].int().tolist()
+    return cache.storage[0][0, 0, : cache.length, 0].int().tolist()
 
 
 def taken(slots: Slots) -> int:

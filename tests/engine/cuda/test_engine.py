@@ -40,7 +40,7 @@ def cold(engine: LocalEngine, job: Job) -> Result:
 
 def test_typing_in_two_documents(engine: LocalEngine, model: Decoder) -> None:
     """Long passes, few rows behind them, deleting, and back to the other document."""
-    assert model._steps is not None
+    assert model.steps is not None
     texts = {"a": some_ids(60, seed=5).tolist(), "b": some_ids(40, seed=6).tolist()}
     reused = []
     for document, deleted, typed in (("a", 0, 0), ("b", 0, 0), ("a", 0, 3), ("b", 2, 1), ("a", 0, 1)):

@@ -52,8 +52,9 @@ def test_the_numbers_of_a_sequence_and_of_padding() -> None:
     graphs = Graphs(KV, VOCABULARY, 9000, seen.capture)
     cache = cache_of(300)
     logits = graphs(seen.step, torch.tensor([7, 8, 9]), [cache], last=2)
-    dump = graphs._dump.data_ptr()
     ids, positions, capacities, *addresses = seen.tables[-1]
+    dump = addresses[0][-1]
+    assert dump not in cache.addresses()
     assert ids == [7, 8, 9, 0]
     assert positions == [300, 301, 302, 0]
     assert capacities == [cache.capacity] * 3 + [BLOCK]
@@ -150,9 +151,9 @@ def test_logits_are_the_callers_to_keep() -> None:
 
 
 def replayed(model: Decoder) -> Decoder:
-    assert model._steps is not None
+    assert model.steps is not None
     seen = Recorder()
-    model._steps = (model._steps[0], Graphs(model.kv_shape, model.vocab_size, model.context_length, seen.capture))
+    model.steps = (model.steps[0], Graphs(model.kv_shape, model.vocab_size, model.context_length, seen.capture))
     return model
 
 
@@ -171,10 +172,11 @@ def test_a_model_answers_the_same_to_the_bit(fields: dict[str, object]) -> None:
     assert same(bystander, untouched)
 
 
-def test_a_model_prepares_its_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_prepares_its_graphs() -> None:
     model = replayed(random_model(BIGCODE))
     heights: list[int] = []
-    monkeypatch.setattr(model, "_step", lambda table, logits: heights.append(table.rows))
+    assert model.steps is not None
+    model.steps = (lambda x, rotation, table, logits: heights.append(table.rows), model.steps[1])  # type: ignore[assignment]
     told: list[str] = []
     model.prepare(lambda done, doing: told.append(doing))
     assert heights == list(reversed(HEIGHTS))
@@ -188,8 +190,8 @@ def test_a_model_is_loaded_where_memory_runs_out_while_it_prepares(error: Runtim
     def fails(work: Callable[[], None]) -> Callable[[], None]:
         raise error
 
-    assert model._steps is not None
-    model._steps = (model._steps[0], Graphs(model.kv_shape, model.vocab_size, model.context_length, fails))
+    assert model.steps is not None
+    model.steps = (model.steps[0], Graphs(model.kv_shape, model.vocab_size, model.context_length, fails))
     told: list[str] = []
     model.prepare(lambda done, doing: told.append(doing))
     assert len(told) == 1

@@ -40,7 +40,7 @@ def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
         return made.fill_(float("nan")) if dtype.is_floating_point else made
 
     monkeypatch.setattr(torch, "empty", poison)
-    full._scratch.cache_clear()
+    full.scratch.cache_clear()
     monkeypatch.setattr(full, "SCRATCH", 2 * 256 * 128)
 
 

@@ -58,7 +58,7 @@ def many_rows(linear: CudaLinear, x: torch.Tensor, room: torch.Tensor | None = N
         x = x.index_select(1, linear.order)
     features = linear.out_features
     y = torch.empty(len(x), features, dtype=linear.dtype, device=x.device)
-    room = _scratch(x.device, linear.dtype) if room is None else room
+    room = scratch(x.device, linear.dtype) if room is None else room
     widest = max(TILE, len(room) // linear.in_features // TILE * TILE)
     tiles = -(-features // widest)
     width = -(-features // (tiles * TILE)) * TILE
@@ -92,6 +92,6 @@ def full(linear: CudaLinear, start: int, stop: int, room: torch.Tensor) -> torch
 
 
 @cache
-def _scratch(device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+def scratch(device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     """Room for some columns of any layer's weights, shared by all layers: passes follow one another."""
     return torch.empty(SCRATCH // dtype.itemsize, dtype=dtype, device=device)

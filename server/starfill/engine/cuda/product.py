@@ -142,7 +142,7 @@ def parts(linear: CudaLinear, x: torch.Tensor, how: Tuning | None = None) -> tor
     """x [R, K], contiguous, in the layer's dtype -> float32 [splits, R, N]. how: another than the usual tuning."""
     rows, (blocks, columns, _) = len(x), linear.words.shape
     assert x.dtype == linear.dtype and x.is_contiguous() and rows <= ROWS
-    how = how or choose(_multiprocessors(x.device), linear.in_features, columns)
+    how = how or choose(multiprocessors(x.device), linear.in_features, columns)
     blocks_per_split = -(-blocks // how.splits)
     splits = -(-blocks // blocks_per_split)
     out = torch.empty(splits, rows, linear.out_features, dtype=torch.float32, device=x.device)
@@ -202,5 +202,5 @@ def attempt() -> None:
         raise RuntimeError("a kernel computed something else")
 
 
-def _multiprocessors(device: torch.device) -> int:
+def multiprocessors(device: torch.device) -> int:
     return torch.cuda.get_device_properties(device).multi_processor_count if device.type == "cuda" else CHIPLESS

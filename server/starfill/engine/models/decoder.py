@@ -137,7 +137,7 @@ class Decoder(ABC):
         self.window = window
         self.vocab_size, self.context_length = config.vocab_size, config.context_length
         self.norm, self.lm_head = ending
-        self._team = Team(torch.get_num_threads())
+        self.team = Team(torch.get_num_threads())
 
     @abstractmethod
     def embed(self, ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
@@ -175,23 +175,24 @@ class Decoder(ABC):
         if kernels is None or self.kv_shape.device.type != "cpu":
             yield
             return
-        kernels.threads = self._team.threads
+        kernels.threads = self.team.threads
         began = time.perf_counter()
         try:
             yield
         finally:
-            kernels.threads = self._team.size
-        self._team.learn(rows, time.perf_counter() - began)
+            kernels.threads = self.team.size
+        self.team.learn(rows, time.perf_counter() - began)
 
     @cached_property
-    def _fused(self) -> Fused | None:
+    def fused(self) -> Fused | None:
+        """A pass as one call of our kernels; None where they can't compute it."""
         if len(self.stages) > 1:
             return None
         parts = [block.parts() for block in self.stages[0][1]]
         return Fused.of(parts, self.norm, self.lm_head, self.kv_shape, self.window)
 
     @cached_property
-    def _steps(self) -> tuple[Steps, Graphs] | None:
+    def steps(self) -> tuple[Steps, Graphs] | None:
         """What computes passes of few rows, beside linears that a GPU's kernels take."""
         if len(self.stages) > 1 or not isinstance(self.lm_head, CudaLinear):
             return None
@@ -206,16 +207,16 @@ class Decoder(ABC):
         return steps, Graphs(kv, self.vocab_size, self.context_length, capture)
 
     def _step(self, table: Table, logits: torch.Tensor) -> None:
-        assert self._steps is not None
+        assert self.steps is not None
         x, rotation = self.embed(table.ids, table.positions), self.rotation(table.positions)
-        self._steps[0](x, rotation, table, logits)
+        self.steps[0](x, rotation, table, logits)
 
     def prepare(self, report: Callable[[float, str], None]) -> None:
         """On a GPU: compile and capture what passes need, or the first ones would wait for it."""
         # Where memory runs out, the rest follows when it is used: then room can be made.
         with suppress(torch.OutOfMemoryError), shortage_named():
-            if self._steps is not None:
-                self._steps[1].prepare(self._step, report)
+            if self.steps is not None:
+                self.steps[1].prepare(self._step, report)
             if self.kv_shape.on_device:
                 for rows in (1, ROWS + 1):
                     self(torch.zeros(rows, dtype=torch.int64), KVCache(self.kv_shape), last=1)
@@ -225,15 +226,15 @@ class Decoder(ABC):
         tokens, device = len(ids) // len(caches), self.kv_shape.device
         for cache in caches:
             cache.reserve(tokens)
-        if self._steps is not None and len(ids) <= ROWS:
-            return self._steps[1](self._step, ids, caches, last)
+        if self.steps is not None and len(ids) <= ROWS:
+            return self.steps[1](self._step, ids, caches, last)
         if len(caches) == 1:
             positions = torch.arange(caches[0].length, caches[0].length + tokens, device=device)
         else:
             positions = torch.tensor([cache.length for cache in caches], device=device)
         x, rotation = self.embed(ids.to(device), positions), self.rotation(positions)
-        if self._fused is not None:
-            return self._fused(x, rotation, caches, last)
+        if self.fused is not None:
+            return self.fused(x, rotation, caches, last)
         views = tuple(View(cache, Sight(cache.length, tokens, self.window, device)) for cache in caches)
         rows = Rows(positions, views, rotation)
         for stage, (device, blocks) in enumerate(self.stages):

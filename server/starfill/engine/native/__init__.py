@@ -9,6 +9,7 @@ import ctypes
 import importlib.machinery
 import os
 import re
+from collections.abc import Callable
 from enum import IntEnum
 from functools import cache
 from pathlib import Path
@@ -159,42 +160,44 @@ class Native:
 @cache
 def native() -> Native | None:
     """The kernels, or None where they weren't built, can't run, or are turned off (STARFILL_NATIVE=0)."""
-    found = _open()
+    found = _opened()
     return found if isinstance(found, Native) else None
 
 
 def why_not() -> str | None:
     """Why `native` is None, for the doctor."""
-    found = _open()
+    found = _opened()
     return found if isinstance(found, str) else None
 
 
 @cache
-def _open() -> Native | str:
+def _opened() -> Native | str:
+    return open_library(Path(__file__).parent, INTERFACE, openmp_runtimes)
+
+
+def open_library(folder: Path, interface: int, runtimes: Callable[[], set[str]]) -> Native | str:
+    """The kernels in a folder, or why there are none. runtimes: see `openmp_runtimes`; asked once they are loaded."""
     if os.environ.get("STARFILL_NATIVE") == "0":
         return "turned off by STARFILL_NATIVE=0"
-    path = next((path for suffix in importlib.machinery.EXTENSION_SUFFIXES if (path := _path(suffix)).exists()), None)
+    paths = [folder / (LIBRARY + suffix) for suffix in importlib.machinery.EXTENSION_SUFFIXES]
+    path = next((path for path in paths if path.exists()), None)
     if path is None:
         return f"not built: {AGAIN} where there is a C compiler"
     try:
         library = ctypes.CDLL(str(path))
     except OSError as error:
         return f"{path.name} can't be loaded: {error}"
-    if not hasattr(library, "starfill_interface") or library.starfill_interface() != INTERFACE:
+    if not hasattr(library, "starfill_interface") or library.starfill_interface() != interface:
         return f"built from other sources: {AGAIN}"
     if not (isa := library.starfill_isa()):
         return "this processor has no AVX2"
-    if len(_openmp_runtimes()) > 1:
+    if len(runtimes()) > 1:
         # Two pools of threads on the same cores: libgomp then lets its threads sleep between operations.
         return "torch brings another OpenMP runtime than the one that the kernels were built for"
     return Native(library, isa)
 
 
-def _path(suffix: str) -> Path:
-    return Path(__file__).with_name(LIBRARY + suffix)
-
-
-def _openmp_runtimes() -> set[str]:
+def openmp_runtimes() -> set[str]:
     """The OpenMP libraries that this process has mapped."""
     try:
         maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
