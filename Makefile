@@ -24,8 +24,8 @@ NOTICE := 'Installing Starfill into $(VENV). To download: 0.3 GB with the CPU bu
 environment = test -x $(1)/bin/python || $(2) -m venv $(1); \
 	VIRTUAL_ENV=$(abspath $(1)) PATH="$(abspath $(1))/bin:$$PATH" $(INSTALL) $(3)
 
-# A file's tests run in one process, one process a core; memory is short for more than four.
-TEST := -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+# As many processes as cores; memory is short for more than four. How tests are dealt out is in tests/conftest.py.
+TEST := -m pytest --numprocesses auto --maxprocesses 4 --no-loadscope-reorder
 # Without real editors, training and kernels for GPUs.
 FAST := $(TEST) --ignore tests/editors --ignore tests/training --ignore tests/engine/cuda
 

@@ -85,11 +85,11 @@ def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Ten
     blocks, group = keys // BLOCK, heads // kv_heads
     rows = tokens * group
     q = q.view(tokens, kv_heads, group, dim).transpose(0, 1).reshape(kv_heads, 1, rows, dim)
-    scores = _product(q, k.view(kv_heads, blocks, BLOCK, dim).transpose(2, 3), least=max(4, dim // 16))
+    scores = _product(q, k.view(kv_heads, blocks, BLOCK, dim).transpose(2, 3), least=max(12, dim // 16))
     scores = scores.mul_(scale).transpose(1, 2).reshape(kv_heads, tokens, group, keys)
     weights = scores.masked_fill_(mask, float("-inf")).softmax(-1)
     weights = weights.view(kv_heads, rows, blocks, BLOCK).transpose(1, 2)
-    summed = _product(weights, v.view(kv_heads, blocks, BLOCK, dim), least=4).sum(1)
+    summed = _product(weights, v.view(kv_heads, blocks, BLOCK, dim), least=12).sum(1)
     return summed.view(kv_heads, tokens, group, dim).transpose(0, 1).reshape(tokens, heads * dim)
 
 
@@ -121,8 +121,8 @@ def _product(a: torch.Tensor, b: torch.Tensor, least: int) -> torch.Tensor:
     """a [kv_heads, blocks or 1, rows, K] @ b [kv_heads, blocks, K, N], with at least `least` rows computed.
 
     A product of very few rows takes another way through the library, with other last bits than the same rows get among
-    many. Up to 3 rows are too few where MKL has AVX2 (measured on an AMD EPYC); where it has AVX-512 one row is and,
-    with b transposed, as keys are, up to K / 25 (measured for K 16 to 256).
+    many. Where MKL has AVX2 up to 3 rows are too few, of a single block up to 11 (measured on an AMD EPYC); where it
+    has AVX-512 one row is and, with b transposed, as keys are, up to K / 25 (measured for K 16 to 256).
     """
     rows = a.shape[2]
     if rows >= least:

@@ -12,8 +12,6 @@ import pytest
 from editors.neovim.driver import Neovim, with_plugin
 from editors.screen import until
 
-pytestmark = pytest.mark.xdist_group("neovim")
-
 TEXT = Path(calendar.__file__).read_text(encoding="utf-8")
 FUNCTIONS = {  # name: the lines of each, counted from 0, the end excluded
     node.name: (node.lineno - 1, node.end_lineno or 0)

@@ -11,8 +11,6 @@ import pytest
 from editors.neovim.driver import PLUGIN, Neovim, with_plugin
 from editors.screen import STARFILL, until
 
-pytestmark = pytest.mark.xdist_group("neovim")
-
 SOURCE = "def add(first, second):\n    return first + second\n\n\nprint(add"
 SUGGESTED = "import json\n\n\ndef load(name):\n    with open(name) as file: return json"
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from editors.neovim.driver import ENVIRONMENT, NO_PROVIDER, find, with_plugin
 from editors.screen import saved, screen, until
-
-pytestmark = pytest.mark.xdist_group("neovim")
 
 SOURCE = "import json\n\n\ndef load(größe):\n"
 TYPED = "with open(größe) as file: return json."

@@ -11,8 +11,6 @@ import pytest
 from editors.neovim.driver import PLUGIN, ROOT, Neovim, readme_blocks, with_plugin, without_plugin
 from editors.screen import STARFILL, until
 
-pytestmark = pytest.mark.xdist_group("neovim")
-
 SOURCE = "import json\n\n\ndef load(name):\n    with open(name) as file: return json"
 CLIENTS = "vim.tbl_map(function(it) return it.name end, vim.lsp.get_clients())"
 NOTE_STATUS = "vim.lsp.handlers['starfill/status'] = function(_, status) vim.g.state = status.state end\n"

@@ -16,8 +16,6 @@ import pytest
 from editors.neovim.driver import Neovim, with_plugin
 from editors.screen import until
 
-pytestmark = pytest.mark.xdist_group("neovim")
-
 SOURCE = "import json\n\n\ndef load(größe):\n    with open(größe) as file: return json"
 WAYS = {"builtin": ("nvim", ""), "own": ("nvim", "inline = 'own'"), "0.10": ("nvim-0.10", "")}
 

@@ -8,8 +8,6 @@ from editors.neovim.conftest import WAYS
 from editors.neovim.typist import CODE, Typist
 from editors.screen import until
 
-pytestmark = pytest.mark.xdist_group("neovim")
-
 GROWTH = 16_000  # kB, of either process
 
 

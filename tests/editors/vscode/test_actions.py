@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
 from editors.screen import until
 from editors.vscode.window import Window
-
-pytestmark = pytest.mark.xdist_group("vscode")
 
 ADD = "def add(first, second):\n    return first + second\n"
 LINES = """\

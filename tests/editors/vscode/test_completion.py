@@ -9,8 +9,6 @@ import pytest
 from editors.screen import until
 from editors.vscode.window import Window
 
-pytestmark = pytest.mark.xdist_group("vscode")
-
 SOURCE = "import json\n\n\ndef load(path):\n    with open(path) as file: return json"
 
 HEAD = """\

@@ -9,8 +9,6 @@ from editors.vscode.browser import Browser
 from editors.vscode.code_server import CodeServer
 from editors.vscode.window import Window
 
-pytestmark = pytest.mark.xdist_group("vscode")
-
 SOURCE = "import json\n\n\ndef load(path):\n    with open(path) as file: return json"
 READY = "Starfill: ready, model bundled on cpu"
 ROW = ".quick-input-list .monaco-list-row"

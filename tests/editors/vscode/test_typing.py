@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from statistics import median
 
-import pytest
-
 from editors.vscode.typist import FILE, Typist
 from editors.vscode.window import Window
-
-pytestmark = pytest.mark.xdist_group("vscode")
 
 MIB = 1 << 20
 

@@ -5,12 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 
-import pytest
-
 from editors.found import FOLDER, missing, needed
 from editors.vscode.code_server import ROOT
-
-pytestmark = pytest.mark.xdist_group("vscode")
 
 EXTENSION = ROOT / "clients" / "vscode"
 
