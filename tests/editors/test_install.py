@@ -57,7 +57,11 @@ def install(folder: Path, programs: dict[str, str], part: str = "emacs") -> subp
 
 
 def test_a_bare_system_gets_emacs_from_backports(tmp_path: Path) -> None:
-    apt = f'echo "$*" >> "$HOME/apt"\ncase "$*" in *" install emacs-nox") {INSTALLED} ;; esac'
+    """It knows its mirror once it has package lists."""
+    mirror = '*indextargets*SITE*) if [ -e "$HOME/lists" ]; then echo http://mirror.example/debian/; fi ;;'
+    update = '*update) : > "$HOME/lists" ;;'
+    install_it = f'*" install "*emacs-nox) {INSTALLED} ;;'
+    apt = f'echo "$*" >> "$HOME/apt"\ncase "$*" in {mirror} {update} {install_it} esac'
     done = install(tmp_path, ROOT | BARE | {"apt-get": apt})
     assert done.returncode == 0, done.stdout + done.stderr
     calls = (tmp_path / "apt").read_text().splitlines()

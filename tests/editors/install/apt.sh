@@ -34,10 +34,12 @@ codename() { # of the system's release
   (. /etc/os-release && echo "$VERSION_CODENAME")
 }
 
-# Where other releases of Debian can be had from: the system's own mirrors, of which some can lack it.
+# Where other releases of Debian can be had from: the system's own mirrors, of which some can lack it. A bare system
+# knows them once it has package lists.
 mirrors() {
   # shellcheck disable=SC2016 # apt's variable
   local site=(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' 'Label: Debian')
+  if [ -z "$("${site[@]}" || :)" ]; then update_lists >&2; fi
   { "${site[@]}" || :; } | sed -n '/^http/s|/*$||p' | awk '!known[$0]++'
 }
 
