@@ -45,7 +45,8 @@ mirrors() {
 
 # use_release RELEASE FOLDER: apt knows that release of Debian as well; its lists are kept in FOLDER
 use_release() {
-  local mirror
+  local mirror known
+  known=$(APT_CONFIG='' mirrors) # of the system, whose lists they are read from
   mkdir -p "$2"/{lists,archives}/partial
   chmod -R a+rX "$2"
   cat > "$2/apt.conf" << CONF
@@ -54,12 +55,12 @@ APT::Sandbox::User "root";          // the folder is ours, not the user _apt's
 Acquire::Check-Valid-Until "false"; // a slow mirror's testing can be past its date
 CONF
   export APT_CONFIG=$2/apt.conf
-  for mirror in $(mirrors); do
+  for mirror in $known; do
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $1 main" > "$2/sources.list"
     # Of this release alone, since a source of the user's that can't be read is no fault of the mirror
     if call apt-get -q -o Dir::Etc::SourceParts=/dev/null --error-on=any update; then return; fi
   done
-  fail "Debian's release $1 can be had from none of: $(mirrors | tr '\n' ' ')"
+  fail "Debian's release $1 can be had from none of: ${known//$'\n'/ }"
 }
 
 # unpack RELEASE PACKAGE: that package of another Debian release and all it depends on, libc too, into this folder.
