@@ -1,5 +1,5 @@
 # make demo · make test · make check · make bench · make test-editors · make dist · make lock
-# Each makes its own virtual environment when there is none, of the versions in constraints*.txt.
+# Each makes its own virtual environment when there is none, of the versions in constraints.txt and tests/constraints/.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -21,7 +21,7 @@ NOTICE := 'Installing Starfill into $(VENV). To download: 0.3 GB with the CPU bu
 	'or set PIP_EXTRA_INDEX_URL to the address that PyTorch shows on its installation page for pip and CPU.'
 
 # $(call environment,FOLDER,PYTHON,WHAT...): makes the virtual environment where there is none, and installs into it.
-environment = test -x $(1)/bin/python || $(2) -m venv $(1); \
+environment = { test -x $(1)/bin/python || $(2) -m venv $(1); } && \
 	VIRTUAL_ENV=$(abspath $(1)) PATH="$(abspath $(1))/bin:$$PATH" $(INSTALL) $(3)
 
 # As many processes as cores; memory is short for more than four. How tests are dealt out is in tests/conftest.py.
