@@ -21,6 +21,18 @@ if "STARFILL_TESTS_ON_GPU" not in os.environ:  # the same tests everywhere; `mak
     os.environ["TRITON_INTERPRET"] = "1"  # its kernels run on the CPU; read when they are defined
 
 
+# What takes longest begins first, so that the processes end together.
+LONGEST = ("editors/vscode/", "test_", "remote/", "editors/", "engine/", "benchmarks/")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        path = item.path.relative_to(Path(__file__).parent).as_posix()
+        return next((rank for rank, start in enumerate(LONGEST) if path.startswith(start)), len(LONGEST))
+
+    items.sort(key=rank)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
     """With pytest-xdist the tests of a file run in one process, and those of an editor: they share what was started.

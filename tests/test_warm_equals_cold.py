@@ -19,7 +19,7 @@ from starfill.settings import Settings
 from starfill.text.document import Document
 
 SOURCE = Path(inspect.__file__).read_text(encoding="utf-8")[20_000:32_000]
-EDITS = 80  # for each layout
+EDITS = 40  # for each layout
 
 
 class Twice:

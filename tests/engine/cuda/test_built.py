@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-SHARED = {80: 163, 86: 99, 89: 99, 90: 227}  # KiB that a program can have, by compute capability
+# KiB that a program can have, by compute capability: the one with least (89 has as much) and the newest. A kernel takes
+# seconds to compile for each, so the others (80: 163 KiB) are for whoever changes one: built.py takes any.
+SHARED = {86: 99, 90: 227}
 
 
 @pytest.fixture(scope="module")
@@ -34,5 +36,5 @@ def test_every_kernel_builds(capability: int, reports: list[dict[str, Any]]) -> 
     assert mine and len(mine) * len(SHARED) == len(reports)
     for report in mine:
         assert report["shared"] <= SHARED[capability] << 10, report
-        assert report["stack"] <= 8, report  # registers suffice, but for a pair of them in one kernel for sm_80
+        assert report["stack"] == 0, report
         assert report["wide"], report

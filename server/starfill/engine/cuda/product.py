@@ -24,8 +24,16 @@ INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)
 
 @triton.jit
 def matrix_product(a, b, added):
-    """a @ b + added in float32. Triton's interpreter takes bfloat16 numbers for integers there."""
-    return tl.dot(a.to(tl.float32), b.to(tl.float32), added) if INTERPRETED else tl.dot(a, b, added)
+    """a @ b + added in float32, each row to the same bits wherever it stands.
+
+    Triton's interpreter takes bfloat16 numbers for integers there, and the rows of a BLAS's float32 product differ with
+    their places. In float64 16-bit numbers have exact products and sums that are next to exact.
+    """
+    if INTERPRETED:
+        found = tl.dot(a.to(tl.float64), b.to(tl.float64), out_dtype=tl.float64).to(tl.float32) + added
+    else:
+        found = tl.dot(a, b, added)
+    return found
 
 
 @triton.jit
