@@ -105,7 +105,7 @@ test-engines: $(ENGINES_VENV)/installed $(VLLM_VENV)/installed
 
 # The settings table of the README, from the settings themselves (a test holds them together).
 docs: $(VENV)/installed
-	@$(BIN)/python -m starfill.settings
+	@$(BIN)/python -m starfill.config.reference
 
 # The newest release of everything that pyproject.toml admits: what a user gets who installs today.
 test-latest:

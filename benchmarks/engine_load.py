@@ -32,7 +32,7 @@ from load.process import Running
 from load.report import Fault, figures, show
 from peers import gguf_file
 from peers.llama_build import program
-from starfill.settings import Settings
+from starfill.config.settings import Settings
 
 CONTEXT = 1024  # tokens of a slot: as many as the bundled model has
 SETTLING = 0.5  # seconds to load an editor, before all begin

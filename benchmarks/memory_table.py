@@ -13,8 +13,8 @@ from typing import Any
 from checkpoints.mission import MISSION, Published
 from checkpoints.shapes import SHAPES
 from random_checkpoint import Layout, named, write_published
-from starfill.app import BUNDLED
-from starfill.engine.inspect import inspect, shown_bytes
+from starfill.config.folders import BUNDLED
+from starfill.engine.loading.inspect import inspect, shown_bytes
 
 HEAD = (
     "| model | weights | held in memory | state per token | state of a full context | needed in all, 2048 tokens |",

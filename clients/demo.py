@@ -36,13 +36,15 @@ class Scene:
 
 
 SCENES = [
-    Scene("server/starfill/assist/healing.py", "self.token_bytes = token_bytes", "self.token_bytes = to"),
-    Scene("server/starfill/engine/candidates.py", "started: float | None = None", "started: float |"),
-    Scene("server/starfill/lsp/loading.py", "async def settled(self) -> None:", "async def settled(self)"),
+    Scene(
+        "server/starfill/assist/completion/token_healing.py", "self.token_bytes = token_bytes", "self.token_bytes = to"
+    ),
+    Scene("server/starfill/engine/decoding.py", "started: float | None = None", "started: float |"),
+    Scene("server/starfill/lsp/models/model_loader.py", "async def settled(self) -> None:", "async def settled(self)"),
     Scene("server/starfill/lsp/transport.py", "except KeyboardInterrupt:", "except Key"),
-    Scene("server/starfill/engine/slots.py", "def held(self) -> int:", "def held(self)"),
-    Scene("server/starfill/lsp/status.py", "self._report = report", "self._report ="),
-    Scene("server/starfill/engine/kv_cache.py", "self.length += tokens", "self.length "),
+    Scene("server/starfill/engine/kv/prefix_cache.py", "def held(self) -> int:", "def held(self)"),
+    Scene("server/starfill/lsp/models/status.py", "self._report = report", "self._report ="),
+    Scene("server/starfill/engine/kv/kv_cache.py", "self.length += tokens", "self.length "),
 ]
 
 SETUP = """\

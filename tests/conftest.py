@@ -81,7 +81,7 @@ def each_kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     if request.param == "torch":
         for user in (
             "linear.select.native_kernels",
-            "attention.native",
+            "kv.attention.native",
             "models.activation.native",
             "models.decoder.native",
             "models.fused.native",

@@ -9,11 +9,11 @@ import torch
 
 from random_checkpoint import Layout
 from random_checkpoint import linear as random_linear
-from starfill.engine.kv_cache import KVCache
+from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.linear.cuda import CudaLinear, pack, pack_head
 from starfill.engine.linear.reference import Packed, dequantize
 from starfill.engine.linear.select import Linear
-from starfill.engine.loader import ARCHITECTURES
+from starfill.engine.loading.loader import ARCHITECTURES
 from starfill.engine.models.decoder import Decoder
 
 BIGCODE: dict[str, Any] = {

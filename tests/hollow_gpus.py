@@ -18,9 +18,10 @@ from torch._subclasses import FakeTensorMode
 from torch.overrides import TorchFunctionMode
 from triton.runtime.interpreter import InterpretedFunction
 
-from starfill.engine import attention
-from starfill.engine.cuda import full, graphs, product
+from starfill.engine.cuda import dequantized_product, packed_product
+from starfill.engine.kv import attention
 from starfill.engine.linear import cuda
+from starfill.engine.models import cuda_graphs
 
 aten = torch.ops.aten
 
@@ -39,10 +40,10 @@ class HollowGPUs:
         patch.setattr(torch.cuda, "device", self._device)
         patch.setattr(InterpretedFunction, "run", lambda kernel, *args, **named: self._run(kernel, args, named))
         patch.setattr(attention, "fused_attention", self._attention)
-        patch.setattr(graphs, "CudaCapture", lambda device: self._capture)
-        patch.setattr(product, "multiprocessors", lambda device: 132)
+        patch.setattr(cuda_graphs, "CudaCapture", lambda device: self._capture)
+        patch.setattr(packed_product, "multiprocessors", lambda device: 132)
         patch.setattr(cuda, "obstacle", lambda: None)
-        full.scratch.cache_clear()
+        dequantized_product.scratch.cache_clear()
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
@@ -50,7 +51,7 @@ class HollowGPUs:
             with FakeTensorMode(allow_non_fake_inputs=True), _Operators(self), torch.inference_mode():
                 yield
         finally:
-            full.scratch.cache_clear()
+            dequantized_product.scratch.cache_clear()
 
     @contextmanager
     def _device(self, device: torch.device) -> Iterator[None]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from starfill.checkpoint.config import read_config
-from starfill.engine.kv_cache import KVCache
-from starfill.engine.loader import load_model
+from starfill.engine.kv.kv_cache import KVCache
+from starfill.engine.loading.loader import load_model
 from starfill.engine.models.decoder import LanguageModel
 
 

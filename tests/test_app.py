@@ -16,17 +16,17 @@ import pytest
 from conftest import MakeCheckpoint
 from random_checkpoint import Layout
 from remote.fake_engine import FakeEngine
-from starfill.app import LocalBackend
-from starfill.assist.assistant import Assistant
-from starfill.assist.either import EitherAssistant
+from starfill.app.backend import LocalBackend
+from starfill.assist.completion.assistant import Assistant
+from starfill.assist.completion.fallback import FallbackAssistant
 from starfill.assist.instruct.actions import ACTIONS
-from starfill.assist.instruct.outcome import Outcome, Request
-from starfill.engine import second
-from starfill.engine.machine import Memory
+from starfill.assist.instruct.outcome import Instruction, Outcome
+from starfill.config.settings import Settings
+from starfill.engine.loading import coresidency
 from starfill.errors import CheckpointError, ConsentError, EngineError, NotPulledError
-from starfill.settings import Settings
 from starfill.text.document import Document
 from starfill.text.position import Span
+from starfill.util.machine_memory import Memory
 
 CODE = """\
 def count(folder):
@@ -64,7 +64,7 @@ def explain(backend: LocalBackend, settings: Settings, beside: Assistant | None)
     """Load an instructor, ask it and close it."""
     instructor = backend.load_instructor(settings, beside=beside)
     try:
-        return asyncio.run(instructor.instruct(Request(DOCUMENT, Span(0, 0), ACTIONS["explain"])))
+        return asyncio.run(instructor.instruct(Instruction(DOCUMENT, Span(0, 0), ACTIONS["explain"])))
     finally:
         instructor.close()
 
@@ -81,7 +81,7 @@ def test_a_second_action_on_the_same_code_finds_it_computed(assistant: Assistant
     instructor = LocalBackend().load_instructor(Settings(), beside=assistant)
     review = replace(ACTIONS["explain"], name="review", instruction="What could go wrong here?")
     for action in (ACTIONS["explain"], review):
-        figures = asyncio.run(instructor.instruct(Request(DOCUMENT, Span(0, 0), action))).figures
+        figures = asyncio.run(instructor.instruct(Instruction(DOCUMENT, Span(0, 0), action))).figures
     assert figures.prompt_tokens > 60
     assert 5 < figures.computed_tokens < 20, "the instruction and what ends the prompt"
     instructor.close()
@@ -110,13 +110,13 @@ def test_a_second_model_has_to_fit_beside_the_first(
     assistant: Assistant, other: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(instruct_model=str(other))
-    monkeypatch.setattr(second, "system_memory", lambda: Memory(10**9, 100 * 10**6))
-    monkeypatch.setattr(second, "anonymous_memory", lambda: 50 * 10**6)
+    monkeypatch.setattr(coresidency, "system_memory", lambda: Memory(10**9, 100 * 10**6))
+    monkeypatch.setattr(coresidency, "anonymous_memory", lambda: 50 * 10**6)
     with pytest.raises(CheckpointError, match="beside bundled there are") as caught:
         LocalBackend().load_instructor(settings, beside=assistant)
     assert str(other) in str(caught.value) and "instruct.model" in str(caught.value)
     LocalBackend().load_instructor(settings).close()  # nothing is loaded, so the system decides
-    monkeypatch.setattr(second, "anonymous_memory", lambda: 10**9)  # what the process holds, it may go on holding
+    monkeypatch.setattr(coresidency, "anonymous_memory", lambda: 10**9)  # what the process holds, it may go on holding
     LocalBackend().load_instructor(settings, beside=assistant).close()
     with pytest.raises(CheckpointError, match="there are 100 MB"):
         LocalBackend().open(Settings(model=str(other)), beside=replace(assistant.info, weight_bytes=10**9))
@@ -130,7 +130,7 @@ def test_anonymous_memory() -> None:
 
 
 HOLDING = """
-from starfill.engine.machine import anonymous_memory
+from starfill.util.machine_memory import anonymous_memory
 before = anonymous_memory()
 held = bytearray(b"x") * 50_000_000
 print(anonymous_memory() - before)
@@ -162,9 +162,9 @@ def test_actions_share_what_is_there_for_them(fake: FakeEngine, use: str, who: s
     settings = both(fake.url, engine_use=use)
     backend = LocalBackend()
     loaded = backend.load(settings)
-    assert isinstance(loaded, EitherAssistant) and loaded.first is not None
+    assert isinstance(loaded, FallbackAssistant) and loaded.remote is not None
     instructor = backend.load_instructor(settings, beside=loaded)
-    shared = loaded.first if who == "first" else loaded.second
+    shared = loaded.remote if who == "first" else loaded.local
     assert instructor.info is shared.info
     instructor.close()
     completion = asyncio.run(loaded.complete(DOCUMENT, CODE.index("len"), candidates=1))
@@ -182,7 +182,7 @@ def test_an_engine_that_is_not_there(fake: FakeEngine, budget: int) -> None:
             LocalBackend().load(settings)
         return
     loaded = LocalBackend().load(settings)
-    assert isinstance(loaded, EitherAssistant) and loaded.first is None and loaded.info.name == "bundled"
+    assert isinstance(loaded, FallbackAssistant) and loaded.remote is None and loaded.info.name == "bundled"
     with pytest.raises(EngineError, match="can't be reached"):
         LocalBackend().load_instructor(settings, beside=loaded)
     assert asyncio.run(loaded.complete(DOCUMENT, CODE.index("len"), candidates=1)).figures.model == "bundled"

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from random_checkpoint import SHAPES, Layout, write
-from starfill.engine.inspect import inspect
+from starfill.engine.loading.inspect import inspect
 
 MEASURED = """
 import sys
 from pathlib import Path
-from starfill.cli import main
+from starfill.cli.main import main
 code = 0
 try:
     main(sys.argv[1:])

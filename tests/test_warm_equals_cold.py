@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from starfill.app import LocalBackend
-from starfill.assist.assistant import Assistant
-from starfill.engine.job import Engine, Job, ModelInfo, Ticket, never
-from starfill.engine.local import LocalEngine
-from starfill.settings import Settings
+from starfill.app.backend import LocalBackend
+from starfill.assist.completion.assistant import Assistant
+from starfill.config.settings import Settings
+from starfill.engine.local_engine import LocalEngine
+from starfill.jobs import Engine, Job, ModelInfo, Ticket, never
 from starfill.text.document import Document
 
 SOURCE = Path(inspect.__file__).read_text(encoding="utf-8")[20_000:32_000]

@@ -14,7 +14,7 @@ from random_checkpoint import Layout
 from random_checkpoint import linear as random_linear
 from starfill.checkpoint.config import read_config
 from starfill.engine.linear.reference import Packed, dequantize
-from starfill.engine.loader import parse_architecture
+from starfill.engine.loading.loader import parse_architecture
 
 LLAMA = {
     "model_type": "llama",

@@ -10,8 +10,8 @@ import torch
 
 from starfill.checkpoint.config import read_config
 from starfill.checkpoint.tokenizer import Tokenizer
-from starfill.engine.kv_cache import KVCache
-from starfill.engine.loader import choose_device, load_model
+from starfill.engine.kv.kv_cache import KVCache
+from starfill.engine.loading.loader import choose_device, load_model
 from starfill.engine.models.decoder import LanguageModel
 from starfill.evaluation.cursors import Source
 

@@ -21,11 +21,10 @@ from typing import Any
 
 import answers
 from bits import bits_per_byte
-from starfill.assist.family import Layout
-from starfill.commands.options import opened, settings_from
-from starfill.commands.sampling import bar, generation_bar
-from starfill.commands.scoring import judged
-from starfill.engine.job import Sampling
+from starfill.assist.prompts.family import Layout
+from starfill.cli.options import opened, settings_from
+from starfill.cli.sampling import bar, generation_bar
+from starfill.cli.scoring import judged
 from starfill.errors import StarfillError
 from starfill.evaluation import benchmarks
 from starfill.evaluation.ask import Asker, Model
@@ -35,6 +34,7 @@ from starfill.evaluation.problems import read_problems, with_suffix
 from starfill.evaluation.sandbox.run import check_available
 from starfill.evaluation.score import Line, joined, likenesses
 from starfill.evaluation.work import Item, produce
+from starfill.jobs import Sampling
 from starfill.quantize.calibration import Sample
 from starfill.quantize.make import Request, make
 

@@ -28,7 +28,7 @@ def make_config(vocab_size: int, n_embd: int, n_layer: int, n_head: int, n_posit
         bos_token_id=0,
         eos_token_id=0,
         tie_word_embeddings=True,
-        starfill_family="starfill",  # which prompts it knows: starfill.assist.families
+        starfill_family="starfill",  # which prompts it knows: starfill.assist.prompts.families
     )
 
 

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from starfill.assist.forms import ALPACA
 from starfill.assist.instruct.prompt import with_code
+from starfill.assist.prompts.chat_templates import ALPACA
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from gpu.cases import Work
 from gpu.clock import seconds
 from gpu.kernels import Place, Size, Timed, sentence
 from gpu.random_source import random_layer
-from starfill.engine.cuda import full
+from starfill.engine.cuda import dequantized_product
 from starfill.engine.linear import cuda
 
 Product = Callable[[torch.Tensor], torch.Tensor]
@@ -38,7 +38,9 @@ def compare(place: Place, size: Size, layout: Layout, work: Work, matrix: float)
         except torch.OutOfMemoryError as error:
             found.append(replace(blank, why=sentence(error)))
             continue
-        found.append(_timed(place, blank, partial(full.many_rows, linear, room=room), work.chunks, matrix))
+        found.append(
+            _timed(place, blank, partial(dequantized_product.many_rows, linear, room=room), work.chunks, matrix)
+        )
     return found
 
 

@@ -19,7 +19,7 @@ from gpu.clock import seconds
 from gpu.measured import rounded
 from gpu.random_source import random_layer
 from gpu.theirs import Linear, others
-from starfill.engine.cuda import product
+from starfill.engine.cuda import packed_product
 from starfill.engine.cuda.tuning import Tuning
 from starfill.engine.linear import cuda
 from starfill.engine.linear.cuda import CudaLinear
@@ -110,15 +110,15 @@ def _ours(place: Place, blank: Timed, layout: Layout) -> list[Timed]:
         calls = [partial(call, linear) for linear in linears]
         return timed(place, replace(blank, kernel=name), calls, place.dtype, linears[0].nbytes, rows)
 
-    found = [of("ours", product.parts, ROWS), of("ours, added up", CudaLinear.__call__, ROWS)]
+    found = [of("ours", packed_product.parts, ROWS), of("ours, added up", CudaLinear.__call__, ROWS)]
     tried = []
     for how in tunings(place.device, blank.size):
-        each = of("", partial(product.parts, how=how), ROWS[:1])
+        each = of("", partial(packed_product.parts, how=how), ROWS[:1])
         if each.us:
             tried.append((each.us[ROWS[0]], how))
     for _, how in sorted(tried, key=lambda each: each[0])[:BEST]:
         label = f"  columns {how.columns} splits {how.splits} warps {how.warps} stages {how.stages}"
-        found.append(of(label, partial(product.parts, how=how), ROWS))
+        found.append(of(label, partial(packed_product.parts, how=how), ROWS))
     return found
 
 

@@ -17,12 +17,12 @@ from gpu.measured import Decode, Keystrokes, Measured, Memory, Prefill
 from gpu.random_source import Built
 from latency.summary import median, quantile
 from starfill.engine.generate import advance, feed
-from starfill.engine.job import Job, Result, Sampling
-from starfill.engine.kv_cache import KVCache
-from starfill.engine.local import LocalEngine
+from starfill.engine.kv.kv_cache import KVCache
+from starfill.engine.kv.prefix_cache import Slot
+from starfill.engine.local_engine import LocalEngine
 from starfill.engine.models.decoder import Decoder
-from starfill.engine.slots import Slot
 from starfill.errors import StarfillError
+from starfill.jobs import Job, Result, Sampling
 
 RESERVE = 4 * 2**30  # bytes of the device's free memory that KV states leave alone
 HOST = 2**30  # bytes for KV states where there is no such device

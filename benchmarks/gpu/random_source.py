@@ -11,12 +11,12 @@ import torch
 from checkpoints import layout as layouts
 from checkpoints.layout import Layout
 from checkpoints.shapes import Shape
-from starfill.engine.job import ModelInfo
 from starfill.engine.linear import cuda
 from starfill.engine.linear.reference import Packed
 from starfill.engine.linear.select import Linear
-from starfill.engine.loader import ARCHITECTURES
+from starfill.engine.loading.loader import ARCHITECTURES
 from starfill.engine.models.decoder import LanguageModel
+from starfill.jobs import ModelInfo
 
 SPREAD = 0.02  # of embedding tables, small beside what the layers add, so that no token predicts itself
 PARTS = ("qweight", "qzeros", "scales", "g_idx")

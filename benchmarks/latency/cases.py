@@ -9,7 +9,7 @@ from pathlib import Path
 
 from latency.replay import Limit
 from random_checkpoint import SHAPES, Layout, write
-from starfill.app import BUNDLED
+from starfill.config.folders import BUNDLED
 
 BUILD = Path(__file__).parents[2] / "build" / "bench"
 

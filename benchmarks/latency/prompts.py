@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from peers.peer import Prompt
-from starfill.assist.detect import detect
-from starfill.assist.family import Identity
-from starfill.assist.fim import Anchor, Setup, plan
+from starfill.assist.completion.fim_prompt import Anchor, Setup, plan
+from starfill.assist.prompts.detect import detect
+from starfill.assist.prompts.family import Identity
 from starfill.checkpoint.config import read_config
 from starfill.checkpoint.special import read_special
 from starfill.checkpoint.tokenizer import Tokenizer
-from starfill.engine.loader import parse_architecture
+from starfill.engine.loading.loader import parse_architecture
 from starfill.text.document import Document
 
 

@@ -10,9 +10,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from load.editor import Editor, Sample
-from starfill.app import LocalBackend
-from starfill.assist.assistant import Assistant
-from starfill.settings import Settings
+from starfill.app.backend import LocalBackend
+from starfill.assist.completion.assistant import Assistant
+from starfill.config.settings import Settings
 
 TICK = 0.02  # seconds
 

@@ -12,9 +12,9 @@ from functools import partial
 
 from latency import traces
 from latency.typist import Place, Typist
-from starfill.assist.assistant import Assistant
-from starfill.engine.job import Job, Result, Ticket
+from starfill.assist.completion.assistant import Assistant
 from starfill.errors import EngineError
+from starfill.jobs import Job, Result, Ticket
 from starfill.text.document import Document
 from starfill.text.position import Encoding, Position
 

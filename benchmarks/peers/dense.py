@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from starfill.checkpoint.config import CheckpointConfig, read_config
 from starfill.checkpoint.weights import Weights
 from starfill.engine.linear.reference import Packed, dequantize
-from starfill.engine.loader import parse_architecture
+from starfill.engine.loading.loader import parse_architecture
 
 PACKED = ("qweight", "qzeros", "scales", "g_idx")
 STORED = ("I32", "F16")

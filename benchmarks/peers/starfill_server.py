@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from starfill.engine.inspect import inspect
+from starfill.engine.loading.inspect import inspect
 
 sys.path.append(str(Path(__file__).parents[2] / "tests"))  # the language client that the tests use
 from latency.typist import Change, Place

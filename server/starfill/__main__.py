@@ -1,5 +1,5 @@
 """`python -m starfill` is the command `starfill`."""
 
-from starfill.cli import main
+from starfill.cli.main import main
 
 main()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from starfill.assist.detect import detect
-from starfill.assist.family import Dialect, Identity
+from starfill.assist.prompts.detect import detect
+from starfill.assist.prompts.family import Dialect, Identity
 from starfill.checkpoint.tokenizer import Tokenizer
 from tiny_tokenizers import byte_level, load, sentencepiece
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from starfill.assist.detect import detect
-from starfill.assist.family import Dialect, Identity
-from starfill.engine.job import Finish, Job, ModelInfo, Priority, Result, Ticket
+from starfill.assist.prompts.detect import detect
+from starfill.assist.prompts.family import Dialect, Identity
+from starfill.jobs import Finish, Job, ModelInfo, Priority, Result, Ticket
 from starfill.text.document import Document
 
 SPECIAL = ("<|endoftext|>", "<fim_prefix>", "<fim_middle>", "<fim_suffix>", "<fim_pad>")

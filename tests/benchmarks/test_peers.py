@@ -15,9 +15,9 @@ from peers.peer import Ask, Prompt
 from peers.starfill_server import StarfillServer
 from peers.transformers_generate import TransformersGenerate
 from random_checkpoint import SHAPES, Layout, write
-from starfill.app import BUNDLED
 from starfill.checkpoint.config import read_config
 from starfill.checkpoint.weights import Weights
+from starfill.config.folders import BUNDLED
 from starfill.text.document import Document
 
 TEXT = "def add(left, right):\n    return left + right\n\n\ndef mul"

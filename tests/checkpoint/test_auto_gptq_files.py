@@ -10,10 +10,10 @@ from safetensors.torch import load_file
 
 from starfill.checkpoint.config import read_config
 from starfill.checkpoint.weights import Weights
-from starfill.engine.kv_cache import KVCache
+from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.linear import native
 from starfill.engine.linear.reference import Packed, dequantize
-from starfill.engine.loader import load_model
+from starfill.engine.loading.loader import load_model
 
 FIXTURES = sorted((Path(__file__).parent.parent / "fixtures" / "auto_gptq").iterdir())
 LINEARS = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")

@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 
 from conftest import MakeCheckpoint
 from random_checkpoint import Layout
-from starfill.app import LocalBackend
+from starfill.app.backend import LocalBackend
+from starfill.config.settings import Settings
 from starfill.errors import CheckpointError
-from starfill.settings import Settings
 
 Damage = Callable[[Path], object]
 WEIGHTS = "gptq_model-4bit-32g.safetensors"

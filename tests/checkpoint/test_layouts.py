@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 from conftest import MakeCheckpoint
 from random_checkpoint import SHAPES, Layout, write
 from starfill.checkpoint.config import read_config
-from starfill.engine.kv_cache import KVCache
-from starfill.engine.linear.packed_cache import PackedCache
-from starfill.engine.loader import load_model
+from starfill.engine.kv.kv_cache import KVCache
+from starfill.engine.loading.loader import load_model
+from starfill.engine.loading.packed_cache import PackedCache
 
 
 def logits(folder: Path, cache: PackedCache | None = None) -> torch.Tensor:

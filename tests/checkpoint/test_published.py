@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from checkpoints.mission import MISSION
-from starfill.app import LocalBackend
+from starfill.app.backend import LocalBackend
 from starfill.checkpoint.hub import Repository
 from starfill.checkpoint.published import PUBLISHED
 

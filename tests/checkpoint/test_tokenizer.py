@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer as HfTokenizer
 
-from starfill.app import BUNDLED
-from starfill.assist.healing import MAX_DROPPED, TokenIndex, allowed_after, drop
-from starfill.assist.stream import Detokenizer
+from starfill.assist.completion.token_healing import MAX_DROPPED, TokenIndex, allowed_after, drop
+from starfill.assist.prompts.detokenizer import Detokenizer
 from starfill.checkpoint import tokenizer as module
 from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.config.folders import BUNDLED
 from starfill.errors import CheckpointError
 from tiny_tokenizers import byte_level, load, reference, sentencepiece
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from conftest import MakeCheckpoint
 from random_checkpoint import Layout
-from starfill.cli import main
+from starfill.cli.main import main
 
 CODE = '''\
 import json
@@ -159,9 +159,9 @@ def test_help_and_initialize_need_no_torch() -> None:
     code = (
         "import sys\n"
         "from click.testing import CliRunner\n"
-        "from starfill.cli import main\n"
+        "from starfill.cli.main import main\n"
         "assert CliRunner().invoke(main, ['--help']).exit_code == 0\n"
-        "import starfill.lsp.transport, starfill.app\n"
+        "import starfill.lsp.transport, starfill.app.backend\n"
         "heavy = {'torch', 'transformers', 'tokenizers', 'numpy', 'safetensors', 'huggingface_hub'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
     )

@@ -16,8 +16,8 @@ from click.testing import CliRunner, Result
 
 from lsp.client import Client
 from remote.fake_engine import FakeEngine, Fault
-from starfill.cli import main
-from starfill.settings import parse
+from starfill.cli.main import main
+from starfill.config.parse import parse
 
 CODE = '''\
 import json
@@ -165,7 +165,7 @@ def test_the_demo_hands_the_options_to_its_server(monkeypatch: pytest.MonkeyPatc
         def run(self) -> None: ...
 
     streams = SimpleNamespace(stdin=Terminal(), stdout=Terminal(), stderr=Terminal(), executable=sys.executable)
-    monkeypatch.setattr("starfill.commands.demo.sys", streams)
+    monkeypatch.setattr("starfill.cli.demo.sys", streams)
     monkeypatch.setattr("starfill.demo.app.Demo", Demo)
     run("demo", "--engine-url", ORIGIN, "--engine-kind", "vllm")
     assert Demo.settings.items() >= {"engine.url": ORIGIN, "engine.kind": "vllm", "engine.model": ""}.items()

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from checkpoints.layout import Layout
 from checkpoints.shapes import Llama
 from random_checkpoint import named, write_published
-from starfill.cli import main
+from starfill.cli.main import main
 
 SHAPE = Llama(2, 64, 128, 4, 2, 1024, 512)
 INFILLING = {"▁<PRE>": 1007, "▁<SUF>": 1008, "▁<MID>": 1009, "▁<EOT>": 1010}

@@ -16,11 +16,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from assist.toy import ByHeart, ToyTokenizer
-from starfill.assist.detect import detect
-from starfill.assist.family import Identity
 from starfill.assist.instruct.instructor import Instructor
-from starfill.cli import main
-from starfill.settings import Settings
+from starfill.assist.prompts.detect import detect
+from starfill.assist.prompts.family import Identity
+from starfill.cli.main import main
+from starfill.config.settings import Settings
 
 CODE = "import os\n\n\ndef f(value):\n    x = value\n    return x\n\n\nprint(f(1))\n"
 BETTER = "```python\ndef f(value):\n    return value\n```"
@@ -61,7 +61,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Scripted:
             loaded.append(settings)
             yield Instructor(ByHeart(TOKENIZER, middle), TOKENIZER, DIALECT, settings)
 
-        monkeypatch.setattr("starfill.commands.instruct.instructing", instructing)
+        monkeypatch.setattr("starfill.cli.instruct.instructing", instructing)
         return loaded
 
     return script

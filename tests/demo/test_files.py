@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from textual.widgets import OptionList
 
 from demo.screen import demo, played
-from starfill.cli import main
+from starfill.cli.main import main
 from starfill.demo.buffer import Buffer
 from starfill.demo.sample import CURSOR, SAMPLE
 from starfill.errors import RequestError
@@ -84,9 +84,9 @@ def test_help_and_the_server_import_no_user_interface():
     code = (
         "import sys\n"
         "from click.testing import CliRunner\n"
-        "from starfill.cli import main\n"
+        "from starfill.cli.main import main\n"
         "assert CliRunner().invoke(main, ['--help']).exit_code == 0\n"
-        "import starfill.app, starfill.lsp.transport\n"
+        "import starfill.app.backend, starfill.lsp.transport\n"
         "assert 'textual' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starfill.demo import words
+from starfill.demo import status_text
 from starfill.demo.change import Change, change
-from starfill.demo.ghost import Ghost
+from starfill.demo.ghost_text import Ghost
 from starfill.text.document import Document
 from starfill.text.position import Encoding, Position, Range
 
@@ -68,15 +68,18 @@ FIGURES = {"reason": None, "computedTokens": 3, "cachedTokens": 340, "prefillMs"
 
 
 def test_how_a_suggestion_came():
-    assert words.how(FIGURES | {"source": "model"}) == "first token 12 ms, whole 52 ms: 3 computed, 340 cached tokens"
-    assert words.how(FIGURES | {"source": "reuse"}) == "typed through: no model call"
-    assert words.how(FIGURES | {"source": "prepared"}) == "prepared while you were not typing: no model call"
-    assert words.how(FIGURES | {"source": "none", "reason": "too long"}) == "no suggestion: too long"
+    assert (
+        status_text.how(FIGURES | {"source": "model"})
+        == "first token 12 ms, whole 52 ms: 3 computed, 340 cached tokens"
+    )
+    assert status_text.how(FIGURES | {"source": "reuse"}) == "typed through: no model call"
+    assert status_text.how(FIGURES | {"source": "prepared"}) == "prepared while you were not typing: no model call"
+    assert status_text.how(FIGURES | {"source": "none", "reason": "too long"}) == "no suggestion: too long"
 
 
 def test_the_state():
     report = {"state": "ready", "message": "", "model": "bundled", "device": "cpu"}
-    assert words.state(report) == "ready: bundled on cpu"
-    assert words.state(report | {"state": "paused"}) == "paused: bundled on cpu"
-    assert words.state(report | {"state": "loading", "progress": 0.4}) == "loading 40 %: bundled on cpu"
-    assert words.state(report | {"state": "error", "message": "no config.json"}) == "error: no config.json"
+    assert status_text.state(report) == "ready: bundled on cpu"
+    assert status_text.state(report | {"state": "paused"}) == "paused: bundled on cpu"
+    assert status_text.state(report | {"state": "loading", "progress": 0.4}) == "loading 40 %: bundled on cpu"
+    assert status_text.state(report | {"state": "error", "message": "no config.json"}) == "error: no config.json"

@@ -13,11 +13,11 @@ import torch
 from conftest import MakeCheckpoint
 from random_checkpoint import Layout
 from starfill.checkpoint.config import read_config
-from starfill.engine.job import Finish, Job, Priority, Result, Sampling, Ticket
-from starfill.engine.kv_cache import KVCache
-from starfill.engine.loader import Loaded, load_model
-from starfill.engine.local import LocalEngine
+from starfill.engine.kv.kv_cache import KVCache
+from starfill.engine.loading.loader import Loaded, load_model
+from starfill.engine.local_engine import LocalEngine
 from starfill.engine.sampling import pick
+from starfill.jobs import Finish, Job, Priority, Result, Sampling, Ticket
 
 VOCAB = 300
 WARM = Sampling(1.0, 0.95, seed=11)

@@ -13,10 +13,10 @@ from gpu.cases import CASES
 from gpu.random_source import Built, build, random_layer
 from random_checkpoint import Layout
 from starfill.checkpoint.config import read_config
-from starfill.engine.kv_cache import KVCache
+from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.linear import reference
 from starfill.engine.linear.cuda import CudaLinear, pack, pack_head
-from starfill.engine.loader import load_model
+from starfill.engine.loading.loader import load_model
 from starfill.engine.models.decoder import Decoder, LanguageModel
 from tiny_checkpoints import BASES, dequantized, their_logits, write, write_quantized
 
@@ -146,7 +146,7 @@ def beginning(model: Decoder, length: int) -> KVCache:
 @torch.inference_mode()
 @pytest.mark.parametrize("start", STARTS)
 def test_graphs_equal_eager_to_the_bit(model: Decoder, start: int) -> None:
-    from starfill.engine.cuda.graphs import Graphs
+    from starfill.engine.models.cuda_graphs import Graphs
 
     captured = model.steps
     assert captured is not None

@@ -14,10 +14,10 @@ import torch
 from gpu.cases import CASES
 from gpu.random_source import Built, build
 from random_checkpoint import Layout
-from starfill.engine.job import Job, Result, Sampling
-from starfill.engine.kv_cache import KVCache
-from starfill.engine.local import LocalEngine
+from starfill.engine.kv.kv_cache import KVCache
+from starfill.engine.local_engine import LocalEngine
 from starfill.errors import EngineError
+from starfill.jobs import Job, Result, Sampling
 
 pytestmark = [
     pytest.mark.cuda,

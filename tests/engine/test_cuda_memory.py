@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from engine.toy import INFO, PLENTY, Toy, alone, answer, eager, prompt
-from starfill.engine.job import Job
-from starfill.engine.kv_cache import BLOCK, KVCache, KVShape
-from starfill.engine.local import LocalEngine
-from starfill.engine.pace import Pace
+from starfill.engine.chunking import Pace
+from starfill.engine.kv.kv_cache import BLOCK, KVCache, KVShape
+from starfill.engine.local_engine import LocalEngine
 from starfill.errors import EngineError
+from starfill.jobs import Job
 
 pytestmark = [
     pytest.mark.cuda,

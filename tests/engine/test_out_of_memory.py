@@ -32,15 +32,16 @@ from engine.toy import (
     prompt,
     taken,
 )
-from starfill.engine import candidates, kv_cache
+from starfill.engine import decoding
+from starfill.engine.chunking import LEAST, Pace
 from starfill.engine.generate import advance, feed
-from starfill.engine.job import Finish, Job, Priority, Result, Sampling
-from starfill.engine.kv_cache import BLOCK, KVCache, KVShape, allocate
-from starfill.engine.local import LocalEngine
-from starfill.engine.pace import LEAST, Pace
-from starfill.engine.slots import Slot
-from starfill.engine.worker import Worker
+from starfill.engine.kv import kv_cache
+from starfill.engine.kv.kv_cache import BLOCK, KVCache, KVShape, allocate
+from starfill.engine.kv.prefix_cache import Slot
+from starfill.engine.local_engine import LocalEngine
+from starfill.engine.scheduler import Worker
 from starfill.errors import EngineError
+from starfill.jobs import Finish, Job, Priority, Result, Sampling
 
 ONE = Toy(on_device=True).kv_shape.bytes_per_token * BLOCK
 ROW = 8  # bytes that a row takes while it is computed
@@ -313,7 +314,7 @@ def test_where_picking_runs_out_of_memory_the_job_fails(engine: LocalEngine, mon
 
     job = Job("a", prompt(100), 8, sampling=Sampling(1.0, seed=3))
     with monkeypatch.context() as patch:
-        patch.setattr(candidates, "pick", full)
+        patch.setattr(decoding, "pick", full)
         with pytest.raises(EngineError):
             answer(engine, job)
     result = answer(engine, job)

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from starfill.engine.attention import attention, causal_mask
-from starfill.engine.job import Sampling
-from starfill.engine.kv_cache import BLOCK, KVCache, KVShape
+from starfill.engine.kv.attention import attention, causal_mask
+from starfill.engine.kv.kv_cache import BLOCK, KVCache, KVShape
 from starfill.engine.models.activation import ACTIVATIONS
 from starfill.engine.sampling import nucleus, pick
+from starfill.jobs import Sampling
 
 SHAPE = KVShape(2, 1, 8, torch.float32, torch.device("cpu"))
 

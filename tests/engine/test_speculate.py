@@ -19,24 +19,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.toy import CONTEXT, INFO, VOCAB, Flat, Toy, eager, is_whole
-from starfill.app import LocalBackend, Opened
-from starfill.engine import candidates
-from starfill.engine.candidates import Progress
+from starfill.app.backend import LocalBackend, Opened
+from starfill.config.settings import Settings
+from starfill.engine import decoding
+from starfill.engine.chunking import Pace
+from starfill.engine.decoding import Progress
 from starfill.engine.generate import run
-from starfill.engine.job import Finish, Job, Result, Sampling, Ticket
-from starfill.engine.kv_cache import KVCache
-from starfill.engine.local import LocalEngine
-from starfill.engine.pace import Pace
+from starfill.engine.kv.kv_cache import KVCache
+from starfill.engine.kv.prefix_cache import Slot
+from starfill.engine.local_engine import LocalEngine
+from starfill.engine.prompt_lookup import LONGEST, MOST, Chances, Learned, Proposer
 from starfill.engine.sampling import pick
-from starfill.engine.slots import Slot
-from starfill.engine.speculate import (
-    LONGEST,
-    MOST,
-    Chances,
-    Learned,
-    Proposer,
-)
-from starfill.settings import Settings
+from starfill.jobs import Finish, Job, Result, Sampling, Ticket
 
 # The same answer as without
 
@@ -183,7 +177,7 @@ def test_greedy_tokens_of_a_pass_leave_a_device_together(monkeypatch: pytest.Mon
         picked.append(len(logits))
         return pick(logits, *more)
 
-    monkeypatch.setattr(candidates, "pick", alone)
+    monkeypatch.setattr(decoding, "pick", alone)
     job = Job("a", [3, 11], 60, draft=COUNTED)
     result, _ = finished(job, model)
     assert list(result.candidates[0]) == COUNTED[:60] and len(picked) == 1  # the prompt's own

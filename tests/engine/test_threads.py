@@ -11,9 +11,9 @@ TASKS = Path("/proc/self/task")
 COUNT = """
 import os
 import torch
-from starfill.app import LocalBackend
-from starfill.engine.job import Job
-from starfill.settings import Settings
+from starfill.app.backend import LocalBackend
+from starfill.jobs import Job
+from starfill.config.settings import Settings
 
 models = [LocalBackend().open(Settings()) for _ in range(2)]
 for opened in models:
@@ -24,9 +24,9 @@ for opened in models:
 """
 IMPORTS = """
 import sys
-from starfill.app import LocalBackend
-from starfill.engine.job import Job
-from starfill.settings import Settings
+from starfill.app.backend import LocalBackend
+from starfill.jobs import Job
+from starfill.config.settings import Settings
 
 opened = LocalBackend().open(Settings(device="cpu"))
 opened.engine.submit(Job(key=0, ids=tuple(range(100, 400)), max_new_tokens=4)).future.result()

@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.toy import CONTEXT, INFO, VOCAB, Gate, Toy, all_whole, answer, eager, prompt, taken, wait_until_closing
-from starfill.engine.candidates import Progress
+from starfill.engine.chunking import CHUNK, Pace
+from starfill.engine.decoding import Progress
 from starfill.engine.generate import run
-from starfill.engine.job import Finish, Job, Priority, Sampling, Ticket
-from starfill.engine.kv_cache import KVCache
-from starfill.engine.local import LocalEngine
-from starfill.engine.pace import CHUNK, Pace
-from starfill.engine.slots import Slot
-from starfill.engine.worker import Worker
+from starfill.engine.kv.kv_cache import KVCache
+from starfill.engine.kv.prefix_cache import Slot
+from starfill.engine.local_engine import LocalEngine
+from starfill.engine.scheduler import Worker
+from starfill.jobs import Finish, Job, Priority, Sampling, Ticket
 
 BUDGET = 1 << 20
 Serve = Callable[[Toy], LocalEngine]

@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from starfill.engine.job import Job, ModelInfo, Priority, Result
-from starfill.engine.kv_cache import KVCache, KVShape
-from starfill.engine.local import LocalEngine
-from starfill.engine.slots import Slot, Slots
-from starfill.engine.speculate import ROWS, Chances, Costs, Learned
+from starfill.engine.kv.kv_cache import KVCache, KVShape
+from starfill.engine.kv.prefix_cache import Slot, Slots
+from starfill.engine.local_engine import LocalEngine
+from starfill.engine.prompt_lookup import ROWS, Chances, Costs, Learned
+from starfill.jobs import Job, ModelInfo, Priority, Result
 
 VOCAB = 12
 CONTEXT = 400

@@ -16,11 +16,11 @@ from typing import Any
 
 from latency.traces import Trace
 from latency.typist import Event, Place
-from starfill.app import LocalBackend
-from starfill.assist.assistant import Assistant
-from starfill.assist.completion import Completion
-from starfill.engine.job import Job, Result, Ticket
-from starfill.settings import Settings
+from starfill.app.backend import LocalBackend
+from starfill.assist.completion.assistant import Assistant
+from starfill.assist.completion.result import Completion
+from starfill.config.settings import Settings
+from starfill.jobs import Job, Result, Ticket
 from starfill.text.document import Document
 from starfill.text.position import Edit, Encoding, Position
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from starfill.checkpoint.tokenizer import Tokenizer
-from starfill.engine.remote.spelling import Speller
+from starfill.remote.encoding import Speller
 
 
 class Exact:

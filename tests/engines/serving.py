@@ -15,8 +15,8 @@ import pytest
 from load.process import Running
 from peers import dense
 from peers.llama_build import PROGRAMS
-from starfill.app import BUNDLED
-from starfill.settings import Settings
+from starfill.config.folders import BUNDLED
+from starfill.config.settings import Settings
 
 LLAMA_SERVER = PROGRAMS / "llama-server"
 VLLM_PROGRAM = Path(os.environ.get("STARFILL_VLLM", "vllm")).absolute()  # of an environment of its own

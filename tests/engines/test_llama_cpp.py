@@ -15,10 +15,10 @@ from engines.serving import LLAMA, Models
 from latency import traces
 from latency.summary import WARM
 from load.process import Running
-from starfill.app import LocalBackend
-from starfill.assist.assistant import Assistant
+from starfill.app.backend import LocalBackend
+from starfill.assist.completion.assistant import Assistant
 from starfill.assist.instruct.actions import ACTIONS
-from starfill.assist.instruct.outcome import Request
+from starfill.assist.instruct.outcome import Instruction
 from starfill.errors import EngineError
 from starfill.text.document import Document
 from starfill.text.position import Span
@@ -69,7 +69,7 @@ def test_an_action(name: str, llama: Running, models: Models) -> None:
     instructor = LocalBackend().load_instructor(serving.settings(LLAMA, models, llama))
     heard: list[str] = []
     try:
-        asked = Request(document, Span(6, 6), ACTIONS[name])
+        asked = Instruction(document, Span(6, 6), ACTIONS[name])
         outcome = asyncio.run(instructor.instruct(asked, lambda text, _: heard.append(text)))
     finally:
         instructor.close()

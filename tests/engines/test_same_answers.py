@@ -18,9 +18,9 @@ from engines.asking import Answered
 from engines.exact import Exact
 from engines.serving import ENGINES, Engine, Models
 from load.process import Running
-from starfill.app import BUNDLED
 from starfill.checkpoint.tokenizer import Tokenizer
-from starfill.settings import Settings
+from starfill.config.folders import BUNDLED
+from starfill.config.settings import Settings
 from starfill.text.document import Document
 
 pytestmark = pytest.mark.engines

@@ -16,8 +16,8 @@ from engines.serving import VLLM, Engine, Models
 from latency import traces
 from latency.summary import WARM
 from load.process import Running
-from starfill.app import LocalBackend
-from starfill.assist.assistant import Assistant
+from starfill.app.backend import LocalBackend
+from starfill.assist.completion.assistant import Assistant
 
 pytestmark = [pytest.mark.engines, pytest.mark.parametrize("engine", [VLLM], ids=["vllm"], indirect=True)]
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from evaluation.made_up import ADD, GAP, LAST, TWICE, lines, write
-from starfill.cli import main
+from starfill.cli.main import main
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no sandbox on Windows")
 GREEDY = ("--greedy", "--max-new-tokens", 12)

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from hub.conftest import Files
 from hub.server import FakeHub, commit_of
 from starfill.checkpoint.hub import Repository, pulled, resolve, shown
-from starfill.cli import main
+from starfill.cli.main import main
 from starfill.errors import NotPulledError
 
 NAME = "owner/coder-GPTQ"

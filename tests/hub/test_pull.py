@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from hub.conftest import Files
 from hub.server import TOKEN, FakeHub
-from starfill.cli import main
+from starfill.cli.main import main
 
 NAME = "owner/coder-GPTQ"
 WEIGHTS = "gptq_model-4bit-32g.safetensors"

@@ -7,7 +7,7 @@ from lsp.client import Client
 from lsp.scripted import COMMAND, IMPORTS
 from lsp.warm import WarmPython
 
-REAL = ("starfill.app", "starfill.cli", "starfill.lsp.transport", "torch", "transformers", "tokenizers")
+REAL = ("starfill.app.backend", "starfill.cli.main", "starfill.lsp.transport", "torch", "transformers", "tokenizers")
 """What the real server imports until its model is ready."""
 
 

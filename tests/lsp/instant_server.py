@@ -6,15 +6,15 @@ import sys
 from collections.abc import Hashable
 from concurrent.futures import Future
 
-from starfill.app import BUNDLED
-from starfill.assist.assistant import Assistant
-from starfill.assist.detect import detect
-from starfill.assist.family import Identity
+from starfill.assist.completion.assistant import Assistant
 from starfill.assist.instruct.instructor import Instructor
+from starfill.assist.prompts.detect import detect
+from starfill.assist.prompts.family import Identity
 from starfill.checkpoint.tokenizer import Tokenizer
-from starfill.engine.job import Finish, Job, ModelInfo, Priority, Result, Ticket
+from starfill.config.folders import BUNDLED
+from starfill.config.settings import Settings
+from starfill.jobs import Finish, Job, ModelInfo, Priority, Result, Ticket
 from starfill.lsp.transport import serve_stdio
-from starfill.settings import Settings
 
 ANSWER = " not_typed_by_anyone(value)"
 

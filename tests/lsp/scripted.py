@@ -6,5 +6,5 @@ COMMAND = [sys.executable, str(Path(__file__).parent / "scripted_server.py")]
 
 PAUSE = 0.04  # seconds between two refreshes of a text, and between two counts of tokens
 
-IMPORTS = ("starfill.lsp.transport", "starfill.lsp.instruct.code_actions", "starfill.text.diff")
+IMPORTS = ("starfill.lsp.transport", "starfill.lsp.code_actions.code_actions", "starfill.text.diff")
 """The modules that it takes time to import."""

@@ -22,15 +22,16 @@ from pathlib import Path
 
 from scripted import PAUSE  # stands beside this file
 
-from starfill.assist.completion import Completion, Figures
+from starfill.assist.completion.assistant import SUPERSEDED
+from starfill.assist.completion.result import Completion, Figures
 from starfill.assist.instruct.actions import Action, Placement
-from starfill.assist.instruct.outcome import Outcome, Request, Work
-from starfill.engine.job import ModelInfo
+from starfill.assist.instruct.outcome import Instruction, Outcome, Work
+from starfill.config.settings import Settings
 from starfill.errors import CheckpointError, ConsentError, EngineError, NotPulledError, RequestError, SettingsError
-from starfill.lsp import loading, status
-from starfill.lsp.backend import Choice
-from starfill.lsp.instruct import carrying_out, showing
-from starfill.settings import Settings
+from starfill.jobs import ModelInfo
+from starfill.lsp.code_actions import preview, runner
+from starfill.lsp.models import model_loader, status
+from starfill.lsp.models.backend import Choice
 from starfill.text.diff import line_edits
 from starfill.text.document import Document
 from starfill.text.position import Edit, Span
@@ -55,7 +56,6 @@ class ScriptedAssistant:
         self.info = away if settings.completes_remotely else here
         self.substitute = here if settings.engine_latency_budget_ms else None
         self.told: Callable[[str | None], None] = lambda trouble: None
-        self.figures: dict[str, Figures] = {}
         self.waiting: dict[str, asyncio.Future[None]] = {}
         self.cursors: dict[str, int] = {}  # after the last change of each document
 
@@ -82,8 +82,7 @@ class ScriptedAssistant:
         source = "model" if items else "none"
         figures = Figures(reason, "spm", 10, 7, 3, 5, prefill_ms=1.5, decode_ms=2.5, total_ms=4.5, source=source)
         figures = replace(figures, model=self.info.name, device=self.info.device)
-        self.figures[uri] = figures
-        return Completion(uri, document.version, items, figures)
+        return Completion(uri, document.version, items, figures, superseded=reason == SUPERSEDED)
 
     async def act(self, document: Document, offset: int, automatic: bool) -> tuple[tuple[Edit, ...], str | None]:
         """The first word of the document says what to do; the default is to insert a number."""
@@ -114,7 +113,7 @@ class ScriptedAssistant:
             case "#wait":
                 self.waiting[document.uri] = asyncio.get_running_loop().create_future()
                 await self.waiting[document.uri]
-                return (), "superseded by a newer request"
+                return (), SUPERSEDED
             case "#gate":
                 await GATES.setdefault(document.uri, asyncio.Event()).wait()
             case "#busy":
@@ -145,9 +144,6 @@ class ScriptedAssistant:
     def watch(self, told: Callable[[str | None], None]) -> None:
         self.told = told
 
-    def last(self, uri: str) -> Figures | None:
-        return self.figures.get(uri)
-
     def accepted(self, uri: str) -> None:
         NOTES.append(f"accepted {uri}")
         GATES.setdefault(uri, asyncio.Event()).set()
@@ -174,7 +170,7 @@ class ScriptedInstructor:
     def refusal(self, document: Document, selection: Span, action: Action) -> str | None:
         return "too long: select less code" if selection.end - selection.start > 1000 else None
 
-    async def instruct(self, request: Request, on_text: Callable[[str, int], None]) -> Outcome:
+    async def instruct(self, request: Instruction, on_text: Callable[[str, int], None]) -> Outcome:
         document, action = request.document, request.action
         NOTES.append(f"asked {action.name} {action.wording(request.problem)!r} {request.selection}")
         word = document.line_text(0).split(" ")[0]
@@ -203,7 +199,7 @@ class ScriptedInstructor:
         warning = "does not parse" if word == "#broken" else None
         return Outcome(request, span, text, edits, warning, Work(9, 5, 4, 7, 7, 1, 1.0, 1.0, 2.0))
 
-    def answer(self, request: Request, span: Span) -> tuple[str, tuple[Edit, ...]]:
+    def answer(self, request: Instruction, span: Span) -> tuple[str, tuple[Edit, ...]]:
         old = request.document.slice(span.start, span.end)
         match request.action.placement:
             case Placement.SHOW:
@@ -335,9 +331,9 @@ class ScriptedBackend:
 if __name__ == "__main__":
     from starfill.lsp.transport import serve_stdio, serve_tcp
 
-    loading.AGAIN = 0.05
-    carrying_out.PAUSE = showing.PAUSE = PAUSE
-    assert max(loading.AGAIN, status.SOON) < BUSY
+    model_loader.AGAIN = 0.05
+    runner.COUNTING = preview.PAUSE = PAUSE
+    assert max(model_loader.AGAIN, status.SOON) < BUSY
     signal.signal(signal.SIGUSR1, lambda *_: GO_ON.set())
     if len(sys.argv) > 1:
         serve_tcp(ScriptedBackend(), sys.argv[1], int(sys.argv[2]))

@@ -2,7 +2,8 @@ import pytest
 from lsprotocol import types
 
 from lsp.client import ResponseError, position, replace
-from starfill.lsp import convert
+from starfill.lsp.client import convert
+from starfill.lsp.client.capabilities import Capabilities
 from starfill.text.document import Document
 from starfill.text.position import Edit, Encoding
 
@@ -134,6 +135,7 @@ def test_a_newer_request_supersedes_and_a_cancelled_one_is_told(ready):
     with pytest.raises(ResponseError) as error:
         ready.answer(second)
     assert error.value.code == -32800
+    assert ready.last(uri)["reason"] == "cancelled by the editor"
     ready.open("file:///notes.py", "#notes")
     assert f"cancelled {uri}" in ready.inline("file:///notes.py", 0, 0)[0]["insertText"]
 
@@ -209,7 +211,7 @@ def test_completion_for_a_client_with_inline_completion(ready):
 def test_a_popup_item_of_several_lines_says_so():
     document = Document.open("file:///a.py", "python", 1, "x = ")
     edit = Edit(4, 4, "\n    first\n    ")
-    item = convert.completion_item(document, 4, edit, Encoding.UTF16, types.ClientCapabilities())
+    item = convert.completion_item(document, 4, edit, Encoding.UTF16, Capabilities.of(types.ClientCapabilities()))
     assert item.label == "first…"
     assert item.documentation == edit.text
     assert item.filter_text is None  # no word before the cursor: the label will do

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lsp.client import Client, replace
-from starfill.lsp.place import cursor_after
+from starfill.lsp.completion_position import cursor_after
 from starfill.text.document import Change, Document
 from starfill.text.position import Encoding, Position, Range
 

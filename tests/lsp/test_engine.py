@@ -17,9 +17,9 @@ from lsp.asking import ask_resolve, messages
 from lsp.client import Client, ResponseError, silence
 from lsp.profiles import ANSWERS, FULL
 from remote.fake_engine import FakeEngine
-from starfill.cli import main
+from starfill.cli.main import main
 from starfill.errors import ConsentError
-from starfill.lsp.consent import Consents
+from starfill.lsp.models.consent import Consents
 
 URI = "file:///a.py"
 ASK = "window/showMessageRequest"
@@ -264,10 +264,10 @@ def test_a_completion_that_fails_is_a_reason_and_no_popup(start):
 # The real backend
 
 SERVER = """
-from starfill.app import LocalBackend
-from starfill.lsp import loading
+from starfill.app.backend import LocalBackend
+from starfill.lsp.models import model_loader
 from starfill.lsp.transport import serve_stdio
-loading.AGAIN = 0.05
+model_loader.AGAIN = 0.05
 serve_stdio(LocalBackend())
 """
 

@@ -8,7 +8,7 @@ import pytest
 
 from lsp.asking import action, apply, messages, notes
 from lsp.client import INLINE, Client, position, replace
-from lsp.instruct.conftest import ready_client
+from lsp.code_actions.conftest import ready_client
 from lsp.notebook import MARKDOWN, NOTEBOOKS, Notebook, empty_at
 from lsp.profiles import FULL
 from lsp.scripted import COMMAND

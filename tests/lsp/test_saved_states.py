@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from lsp.client import Client, replace
 from lsp.warm import WarmPython
-from starfill.cli import main
+from starfill.cli.main import main
 
 STARFILL = [sys.executable, "-m", "starfill", "serve", "--stdio"]
 URI, OTHER, SECRET = (f"file:///work/{name}.py" for name in ("saved", "other", "secret"))

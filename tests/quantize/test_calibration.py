@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from starfill.app import BUNDLED
 from starfill.checkpoint.config import CheckpointConfig, read_config
 from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.config.folders import BUNDLED
 from starfill.errors import SettingsError
 from starfill.quantize.calibration import Sample, sequences
 

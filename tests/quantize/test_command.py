@@ -13,9 +13,9 @@ from safetensors.torch import load_file, save_file
 
 import tiny_checkpoints as tiny
 from starfill.checkpoint.config import read_config
-from starfill.cli import main
-from starfill.engine.kv_cache import KVCache
-from starfill.engine.loader import load_model
+from starfill.cli.main import main
+from starfill.engine.kv.kv_cache import KVCache
+from starfill.engine.loading.loader import load_model
 from starfill.quantize import make
 
 

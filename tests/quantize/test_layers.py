@@ -12,7 +12,7 @@ from torch import nn
 
 import tiny_checkpoints as tiny
 from starfill.checkpoint.config import read_config
-from starfill.engine.loader import parse_architecture
+from starfill.engine.loading.loader import parse_architecture
 from starfill.quantize.activations import Activations
 from starfill.quantize.skeleton import Skeleton, classic
 

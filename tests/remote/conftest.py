@@ -12,11 +12,11 @@ import pytest
 
 from remote.fake_engine import FakeEngine, Fault
 from remote.opened import Opened, open_at
-from starfill import remote
+from starfill.app import remote_engine
 from starfill.checkpoint import hub
 from starfill.checkpoint.stand_in import stand_in
 from starfill.checkpoint.tokenizer import Tokenizer
-from starfill.engine.remote import connection, engine, health
+from starfill.remote import engine, health, http
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bundled tokenizer is read once for each family's control tokens, and not for each engine that is opened."""
-    monkeypatch.setattr(remote, "stand_in", lambda folder, controls: stood_in(folder, tuple(controls)))
+    monkeypatch.setattr(remote_engine, "stand_in", lambda folder, controls: stood_in(folder, tuple(controls)))
 
 
 @cache
@@ -70,7 +70,7 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> Callable[[Fault], AbstractCon
             if fault.silent:
                 for name, seconds in {"TYPING": 0.1, "ASKING": 0.15, "WHOLE": 0.25}.items():
                     patch.setattr(engine, name, seconds)
-                patch.setattr(connection, "DESCRIBING", 0.1)
+                patch.setattr(http, "DESCRIBING", 0.1)
             yield
 
     return impatient

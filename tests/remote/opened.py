@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import starfill
-from starfill.assist.family import Dialect
+from starfill.app.remote_engine import open_engine
+from starfill.assist.prompts.family import Dialect
 from starfill.checkpoint.tokenizer import Tokenizer
-from starfill.engine.job import Job, Priority, Result, Sampling, never
-from starfill.engine.remote.engine import RemoteEngine
-from starfill.remote import open_engine
-from starfill.settings import Settings
+from starfill.config.settings import Settings
+from starfill.jobs import Job, Priority, Result, Sampling, never
+from starfill.remote.engine import RemoteEngine
 
 BUNDLED = Path(starfill.__file__).parent / "bundled" / "model"
 KINDS = ("vllm", "sglang", "openai", "tgi", "llama.cpp")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from starfill.engine.remote.address import Address
 from starfill.errors import SettingsError
+from starfill.remote.address import Address
 
 
 @pytest.mark.parametrize(

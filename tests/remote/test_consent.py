@@ -7,10 +7,10 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from starfill import consent
+from starfill.app.remote_engine import open_engine
+from starfill.config import allowed_engines
+from starfill.config.settings import Settings
 from starfill.errors import ConsentError, SettingsError
-from starfill.remote import open_engine
-from starfill.settings import Settings
 
 A, B = "https://a.example.com", "http://b.example.com:8000"
 
@@ -20,24 +20,24 @@ def file() -> Path:
 
 
 def test_nothing_is_allowed_at_first():
-    assert consent.allowed() == []
-    assert not consent.revoke(A)
+    assert allowed_engines.allowed() == []
+    assert not allowed_engines.revoke(A)
 
 
 def test_allowing_and_revoking():
-    consent.allow(B)
-    consent.allow(A)
-    consent.allow(A)
-    assert consent.allowed() == [B, A]
-    assert consent.revoke(A)
-    assert not consent.revoke(A)
-    assert consent.allowed() == [B]
+    allowed_engines.allow(B)
+    allowed_engines.allow(A)
+    allowed_engines.allow(A)
+    assert allowed_engines.allowed() == [B, A]
+    assert allowed_engines.revoke(A)
+    assert not allowed_engines.revoke(A)
+    assert allowed_engines.allowed() == [B]
 
 
 def test_the_file_is_private_whatever_it_was(monkeypatch):
-    consent.allow(A)
+    allowed_engines.allow(A)
     file().chmod(0o666)
-    consent.allow(B)
+    allowed_engines.allow(B)
     assert stat.S_IMODE(file().stat().st_mode) == 0o600
     assert sorted(each.name for each in file().parent.iterdir() if each.suffix != ".lock") == ["engines.json"]
 
@@ -61,34 +61,34 @@ def test_the_file_is_private_whatever_it_was(monkeypatch):
     ids=lambda data: repr(data[:30]),
 )
 def test_a_file_that_can_not_be_read_allows_nothing(data):
-    consent.allow(A)
+    allowed_engines.allow(A)
     file().write_bytes(data)
-    assert consent.allowed() == []
-    consent.allow(B)
-    assert consent.allowed() == [B]
+    assert allowed_engines.allowed() == []
+    allowed_engines.allow(B)
+    assert allowed_engines.allowed() == [B]
 
 
 def test_what_a_killed_process_has_left_behind():
-    consent.allow(A)
+    allowed_engines.allow(A)
     file().with_suffix(".new").write_text("half")
-    consent.allow(B)
-    assert consent.allowed() == [B, A]
+    allowed_engines.allow(B)
+    assert allowed_engines.allowed() == [B, A]
 
 
 def test_many_at_once():
     origins = [f"https://{number}.example.com" for number in range(24)]
-    threads = [threading.Thread(target=consent.allow, args=(origin,)) for origin in origins]
+    threads = [threading.Thread(target=allowed_engines.allow, args=(origin,)) for origin in origins]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert consent.allowed() == sorted(origins)
+    assert allowed_engines.allowed() == sorted(origins)
 
 
 def test_a_folder_that_can_not_be_written(home):
     (home / "config").write_text("a file")
     with pytest.raises(SettingsError, match=r"What you allow can't be kept: .*engines.json"):
-        consent.allow(A)
+        allowed_engines.allow(A)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +109,6 @@ def test_another_machine_needs_a_consent(url, unencrypted, home):
 
 @pytest.mark.parametrize("other", ["http://192.0.2.1:8000", "https://192.0.2.1", "https://192.0.2.1:8001"])
 def test_a_consent_is_for_one_origin(other, home):
-    consent.allow("https://192.0.2.1:8000")
+    allowed_engines.allow("https://192.0.2.1:8000")
     with pytest.raises(ConsentError):
         open_engine(Settings(engine_url=other), home)

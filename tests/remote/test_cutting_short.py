@@ -6,7 +6,7 @@ import pytest
 
 from remote.fake_engine import FakeEngine, Fault
 from remote.opened import KINDS, PATIENCE, open_at, wait_for
-from starfill.engine.job import Finish, Priority
+from starfill.jobs import Finish, Priority
 
 LONG = "a word and another one " * 400
 
@@ -149,7 +149,7 @@ def test_closing_while_the_engine_is_gone(fake):
 
 
 def test_actions_wait_longer_than_completions(fake, opened, monkeypatch):
-    monkeypatch.setattr("starfill.engine.remote.engine.TYPING", 0.05)
+    monkeypatch.setattr("starfill.remote.engine.TYPING", 0.05)
     engine = fake("vllm", answer=lambda prompt: "answer", pace=0.2)
     found = opened(engine)
     assert found.answer(priority=Priority.INSTRUCTION) == "answer"

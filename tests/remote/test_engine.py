@@ -7,8 +7,8 @@ import pytest
 from remote.fake_engine import Fault
 from remote.opened import BUNDLED, KINDS, wait_for
 from starfill.checkpoint.tokenizer import Tokenizer
-from starfill.engine.job import Finish, Priority, Sampling
 from starfill.errors import EngineError
+from starfill.jobs import Finish, Priority, Sampling
 
 OWN = Tokenizer.from_folder(BUNDLED, 0)
 IDS = ("vllm", "sglang", "llama.cpp")  # kinds that take token ids

@@ -4,8 +4,8 @@ import pytest
 
 from remote.fake_engine import Fault
 from remote.opened import KINDS, PATIENCE, wait_for
-from starfill.engine.job import Finish, Priority
 from starfill.errors import EngineError
+from starfill.jobs import Finish, Priority
 
 HTML = "<!doctype html><title>Sign in</title>"
 MANY = "a b c d e f g h i j k l m n o p"

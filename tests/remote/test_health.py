@@ -2,8 +2,8 @@
 
 import pytest
 
-from starfill.engine.remote.health import FIRST, LONGEST, PATIENCE, Health
 from starfill.errors import EngineError
+from starfill.remote.health import FIRST, LONGEST, PATIENCE, Health
 
 
 class Clock:

@@ -7,7 +7,7 @@ import pytest
 
 from remote.fake_engine import Fault
 from remote.opened import BUNDLED, open_at
-from starfill.assist.detect import family_named
+from starfill.assist.prompts.detect import family_named
 from starfill.checkpoint.tokenizer import Tokenizer
 from starfill.errors import SettingsError, StarfillError
 

@@ -246,10 +246,10 @@ def test_neither_torch_nor_transformers_is_imported(fake: Callable[..., FakeEngi
     engine = fake("vllm", answer=lambda prompt: ANSWER)
     code = """
 import asyncio, sys
-from starfill.app import LocalBackend
-from starfill.settings import Settings
+from starfill.app.backend import LocalBackend
+from starfill.config.settings import Settings
 from starfill.text.document import Document
-import starfill.lsp.server, starfill.cli
+import starfill.lsp.server, starfill.cli.main
 assistant = LocalBackend().load(Settings(engine_url=sys.argv[1]))
 document = Document.open("file:///a.py", "python", 1, "x = ")
 print(len(asyncio.run(assistant.complete(document, 4)).items))

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remote.opened import BUNDLED
-from starfill.assist.detect import controls_of, detect
-from starfill.assist.families import FAMILIES
-from starfill.assist.family import Identity
+from starfill.assist.prompts.detect import controls_of, detect
+from starfill.assist.prompts.families import FAMILIES
+from starfill.assist.prompts.family import Identity
 from starfill.checkpoint.stand_in import stand_in
 from starfill.checkpoint.tokenizer import Tokenizer
 

@@ -14,7 +14,7 @@ from lsp.client import Client, replace
 from remote.fake_engine import Asked, FakeEngine
 from remote.opened import BUNDLED
 from starfill.checkpoint.tokenizer import Tokenizer
-from starfill.prefix import common_prefix
+from starfill.util.common_prefix import common_prefix
 
 COMMAND = [sys.executable, "-m", "starfill", "--stdio"]
 KEYS = {"character", "enter", "bracket", "backspace"}

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 
 import tiny_checkpoints as tiny
-from starfill.cli import main
+from starfill.cli.main import main
 from starfill.engine.linear import int4pack, native, reference
 from starfill.quantize.spec import Spec
 

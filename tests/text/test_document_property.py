@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from starfill.text.chunk import belong_together
 from starfill.text.document import Document
+from starfill.text.pieces import belong_together
 from starfill.text.position import Encoding, units
 from text import naive
 from text.sequences import Sequence, sequence
@@ -22,7 +22,7 @@ SIZES = {"as shipped": None, "tiny pieces": (3, 7), "pieces of four": (2, 4)}
 def piece_size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param:
         monkeypatch.setattr("starfill.text.document.MIN", request.param[0])
-        monkeypatch.setattr("starfill.text.chunk.MAX", request.param[1])
+        monkeypatch.setattr("starfill.text.pieces.MAX", request.param[1])
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import pytest
 
 from prompts import Turn, alpaca, read_turns
 from samples import Recipe, Sentinels, instruction_sample
-from starfill.assist.detect import detect
-from starfill.assist.family import Identity
 from starfill.assist.instruct.prompt import instruction_ids
+from starfill.assist.prompts.detect import detect
+from starfill.assist.prompts.family import Identity
 from tokenizer import SPECIAL_TOKENS
 
 PROMPT = """Below is an instruction that describes a task. Write a response that appropriately completes the request.

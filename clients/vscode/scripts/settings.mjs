@@ -15,7 +15,7 @@ const SCOPES = {
 const at = (relative) => fileURLToPath(new URL(relative, import.meta.url));
 const repository = at('../../../.venv/bin/python');
 const python = process.env.STARFILL_PYTHON ?? (existsSync(repository) ? repository : 'python3');
-const servers = JSON.parse(execFileSync(python, ['-m', 'starfill.settings', '--json'], { encoding: 'utf8' }));
+const servers = JSON.parse(execFileSync(python, ['-m', 'starfill.config.reference', '--json'], { encoding: 'utf8' }));
 
 const file = at('../package.json');
 const before = readFileSync(file, 'utf8');

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
-from starfill.prefix import common_prefix
+from starfill.util.common_prefix import common_prefix
 
 KEPT = 8  # texts: the windows of the last few documents
 SHORT = 256  # characters; such a text is encoded whole

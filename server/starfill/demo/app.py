@@ -12,13 +12,13 @@ from textual.content import Content
 from textual.notifications import SeverityLevel
 from textual.widgets import Static, TextArea
 
-from starfill.demo import words
+from starfill.demo import status_text
 from starfill.demo.buffer import Buffer
 from starfill.demo.client import Client, Json
 from starfill.demo.editor import Editor
-from starfill.demo.hearing import Hearing
 from starfill.demo.menu import Choice, Menu
 from starfill.demo.panel import Panel
+from starfill.demo.receiver import Receiver
 from starfill.demo.rpc import Connection, ServerError
 from starfill.demo.suggesting import Suggesting
 from starfill.errors import StarfillError
@@ -55,8 +55,8 @@ class Demo(App[None]):
         self.name_bar, self.how_bar, self.state_bar = (
             Static(classes="bar", id=each) for each in ("name", "how", "state")
         )
-        self.hearing = Hearing(self)
-        self.client = Client(Connection(self.hearing.heard, self.hearing.answers, self.hearing.gone), buffer)
+        self.receiver = Receiver(self)
+        self.client = Client(Connection(self.receiver.heard, self.receiver.answers, self.receiver.gone), buffer)
         self.suggesting = Suggesting(self.editor, self.client, self.show_how)
 
     def compose(self) -> ComposeResult:
@@ -78,7 +78,7 @@ class Demo(App[None]):
         try:
             await self.client.start(self._command, self._options)
         except (OSError, ServerError) as error:
-            self.hearing.gone(f"the server can't be started: {error}")
+            self.receiver.gone(f"the server can't be started: {error}")
         else:
             self.suggesting.open()
 
@@ -96,7 +96,7 @@ class Demo(App[None]):
         self.state_bar.update(Content(text))
 
     def show_how(self, figures: Json) -> None:
-        self.how_bar.update(Content(words.how(figures)))
+        self.how_bar.update(Content(status_text.how(figures)))
 
     # What happens in the editor
 
@@ -122,7 +122,7 @@ class Demo(App[None]):
         self.suggesting.drop()
         if self.editor.ghost is not None:
             self.editor.show(None)
-        elif token := self.hearing.stoppable:
+        elif token := self.receiver.stoppable:
             self.client.stop_work(token)
         else:
             self.panel.close()
@@ -150,7 +150,7 @@ class Demo(App[None]):
     async def _act(self) -> None:
         self.suggesting.changed()
         actions = await self.client.actions(*self.editor.selection)
-        choices = [Choice(words.plain(each["title"]), _why_not(each)) for each in actions]
+        choices = [Choice(status_text.plain(each["title"]), _why_not(each)) for each in actions]
         if not choices:
             self.say("there are no actions here", "information")
             return
@@ -198,4 +198,4 @@ def _why_not(action: Json) -> str:
 
 
 def _hints() -> Content:
-    return Content("  ").join([Content.assemble((key, "bold"), f" {what}") for key, what in words.HINTS])
+    return Content("  ").join([Content.assemble((key, "bold"), f" {what}") for key, what in status_text.HINTS])

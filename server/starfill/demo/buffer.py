@@ -7,9 +7,10 @@ from pathlib import Path
 
 from textual.widgets.text_area import Document
 
+from starfill.code.languages import language_id_of
 from starfill.demo.sample import CURSOR, SAMPLE
 from starfill.errors import RequestError
-from starfill.headless import LANGUAGES, read, write
+from starfill.util.text_files import read, write
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Buffer:
         text = read(path)
         if Document(text).text != text:
             raise RequestError(f"{path} has unusual or mixed line ends, which this editor would change: open another")
-        return cls(path.absolute().as_uri(), LANGUAGES.get(path.suffix, "plaintext"), text, path)
+        return cls(path.absolute().as_uri(), language_id_of(path), text, path)
 
     @property
     def name(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from starfill.prefix import common_prefix
+from starfill.util.common_prefix import common_prefix
 
 Location = tuple[int, int]
 """Line and column in characters, from 0."""

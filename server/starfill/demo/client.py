@@ -8,7 +8,7 @@ from typing import Any
 
 from starfill.demo.buffer import Buffer
 from starfill.demo.change import Change, Location
-from starfill.demo.ghost import Ghost
+from starfill.demo.ghost_text import Ghost
 from starfill.demo.rpc import Connection
 
 CAPABILITIES = {

@@ -11,7 +11,7 @@ from textual.strip import Strip
 from textual.widgets import TextArea
 from textual.widgets.text_area import Edit, EditResult, Location
 
-from starfill.demo.ghost import Ghost
+from starfill.demo.ghost_text import Ghost
 
 HIGHLIGHTED = {
     "go": "go", "java": "java", "javascript": "javascript", "javascriptreact": "javascript", "python": "python",

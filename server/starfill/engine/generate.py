@@ -17,13 +17,13 @@ from typing import Protocol, TypeVar
 
 import torch
 
-from starfill.engine.candidates import Candidate, Progress, generator_for, goes_on, going_on, greedy_of, tokens_of
-from starfill.engine.job import Finish
-from starfill.engine.kv_cache import KVCache, KVShape
-from starfill.engine.pace import Pace, wait
-from starfill.engine.shortage import shortage_named
-from starfill.engine.slots import Slot
-from starfill.engine.speculate import Proposer
+from starfill.engine.chunking import Pace, wait
+from starfill.engine.decoding import Candidate, Progress, generator_for, goes_on, going_on, greedy_of, tokens_of
+from starfill.engine.kv.kv_cache import KVCache, KVShape
+from starfill.engine.kv.prefix_cache import Slot
+from starfill.engine.out_of_memory import shortage_named
+from starfill.engine.prompt_lookup import Proposer
+from starfill.jobs import Finish
 
 T = TypeVar("T")
 

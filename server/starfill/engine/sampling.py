@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from starfill.engine.job import Sampling
+from starfill.jobs import Sampling
 
 
 def pick(

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from starfill.assist.family import Dialect
-from starfill.assist.healing import TokenIndex, allowed_after
-from starfill.assist.stream import Detokenizer, decode
-from starfill.assist.tokenizer import Tokenizer
-from starfill.engine.job import Engine, Finish, Job, Priority, Sampling
+from starfill.assist.completion.token_healing import TokenIndex, allowed_after
+from starfill.assist.prompts.detokenizer import Detokenizer, decode
+from starfill.assist.prompts.family import Dialect
+from starfill.assist.prompts.tokenizer import Tokenizer
+from starfill.jobs import Engine, Finish, Job, Priority, Sampling
 
 SEEDS = 1 << 20  # between those of one prompt and of the next: more samples than anyone draws
 

@@ -8,9 +8,9 @@ from itertools import accumulate
 from pathlib import Path
 from random import Random
 
+from starfill.code.languages import SUFFIXES
 from starfill.errors import RequestError
 from starfill.evaluation.jsonl import read, text_of
-from starfill.headless import LANGUAGES
 
 LARGEST = 1 << 20  # bytes; larger files are data or generated
 TRIES = 3000  # in vain, one after the other; then there are no more places
@@ -46,13 +46,13 @@ def read_sources(data: Path) -> list[Source]:
     """
     found = list(_from_folder(data) if data.is_dir() else _from_lines(data))
     if not any(source.text.strip() for source in found):
-        raise RequestError(f"{data} has no source files in it: Starfill looks for {', '.join(sorted(LANGUAGES))}")
+        raise RequestError(f"{data} has no source files in it: Starfill looks for {', '.join(sorted(SUFFIXES))}")
     return found
 
 
 def _from_folder(folder: Path) -> Iterator[Source]:
     for path in sorted(folder.rglob("*")):
-        if path.suffix not in LANGUAGES or not path.is_file() or path.stat().st_size > LARGEST:
+        if path.suffix not in SUFFIXES or not path.is_file() or path.stat().st_size > LARGEST:
             continue
         try:
             text = path.read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Iterable
 
 from starfill.assist.instruct.fences import blocks
-from starfill.assist.instruct.python_source import compiles, compiling_head, parsed
+from starfill.code.python_source import compiles, compiling_head, parsed
 from starfill.evaluation.problems import Problem
 
 _PYTHON = {"", "python", "python3", "py"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from starfill.assist.family import Dialect, Layout
-from starfill.assist.fim import Setup, plan
-from starfill.assist.healing import MAX_DROPPED
+from starfill.assist.completion.fim_prompt import Setup, plan
+from starfill.assist.completion.token_healing import MAX_DROPPED
 from starfill.assist.instruct.prompt import instruction_ids
+from starfill.assist.prompts.family import Dialect, Layout
 from starfill.errors import RequestError
 from starfill.evaluation.ask import Model, Question
 from starfill.text.document import Document

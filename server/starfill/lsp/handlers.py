@@ -8,11 +8,11 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 
 from starfill.errors import RequestError
-from starfill.lsp import convert
+from starfill.lsp.client import convert
+from starfill.lsp.documents.enablement import switch_from, uri_from
 from starfill.lsp.language_server import Server
+from starfill.lsp.models.status import Report
 from starfill.lsp.protocol import LastCompletionParams
-from starfill.lsp.status import Report
-from starfill.lsp.switches import turn_from, uri_from
 
 
 def initialize(ls: Server, params: types.InitializeParams) -> None:
@@ -44,44 +44,46 @@ def did_close(ls: Server, params: types.DidCloseTextDocumentParams) -> None:
 
 
 async def inline_completion(ls: Server, params: types.InlineCompletionParams) -> types.InlineCompletionList:
-    session, context = ls.session, params.context
+    completions, context = ls.session.completions, params.context
     selected = context.selected_completion_info
-    place = session.place(
+    at = completions.position(
         params.text_document.uri,
         convert.position_from(params.position),
         (convert.range_from(selected.range), selected.text) if selected else None,
     )
-    if place is None:
+    if at is None:
         return types.InlineCompletionList([])
     automatic = context.trigger_kind == types.InlineCompletionTriggerKind.Automatic
-    edits = await session.complete(place, automatic=automatic)
-    return types.InlineCompletionList([convert.inline_item(place.shown, edit, session.encoding) for edit in edits])
+    edits = await completions.complete(at, automatic=automatic)
+    shown = at.snapshot
+    return types.InlineCompletionList([convert.inline_item(shown.document, edit, shown.encoding) for edit in edits])
 
 
 async def completion(ls: Server, params: types.CompletionParams) -> types.CompletionList:
     """One item at most, for editors without inline completion."""
-    session = ls.session
-    if session.has_inline_completion:
+    completions = ls.session.completions
+    if ls.session.editor.capabilities.inline:
         return types.CompletionList(is_incomplete=False, items=[])
-    place = session.place(params.text_document.uri, convert.position_from(params.position))
-    edits = await session.complete(place, automatic=True) if place else []
+    at = completions.position(params.text_document.uri, convert.position_from(params.position))
+    if at is None:
+        return types.CompletionList(is_incomplete=True, items=[])
+    edits, shown = await completions.complete(at, automatic=True), at.snapshot
     items = [
-        convert.completion_item(place.shown, place.offset, edit, session.encoding, session.capabilities)
+        convert.completion_item(shown.document, at.offset, edit, shown.encoding, shown.capabilities)
         for edit in edits[:1]
-        if place
     ]
     return types.CompletionList(is_incomplete=True, items=items)
 
 
 def accepted(ls: Server, uri: str) -> None:
     """The command that an editor runs after inserting a suggestion."""
-    ls.session.accepted(uri)
+    ls.session.completions.accepted(uri)
 
 
 def set_enabled(ls: Server, *arguments: Any) -> dict[str, Any]:
     """The command that turns completions on or off until the server ends; answers as `enabled`."""
     try:
-        return ls.session.turn(turn_from(arguments)).as_json()
+        return ls.session.switch(switch_from(arguments)).as_json()
     except RequestError as error:
         raise JsonRpcInvalidParams(str(error)) from None
 
@@ -89,23 +91,23 @@ def set_enabled(ls: Server, *arguments: Any) -> dict[str, Any]:
 def enabled(ls: Server, *arguments: Any) -> dict[str, Any]:
     """The command that asks whether completions are on, and if not, why."""
     try:
-        return ls.session.enabled(uri_from(arguments)).as_json()
+        return ls.session.editor.enabled(uri_from(arguments)).as_json()
     except RequestError as error:
         raise JsonRpcInvalidParams(str(error)) from None
 
 
 async def models(ls: Server) -> list[dict[str, Any]]:
     """The command that lists the models that can be chosen."""
-    return await ls.session.loader.models()
+    return await ls.session.models.models()
 
 
 def pull_model(ls: Server, repository: str) -> None:
     """The command that downloads a model; answers at once, since some editors stand still until it does."""
-    ls.session.loader.pull(repository)
+    ls.session.models.pull(repository)
 
 
 def last_completion(ls: Server, params: LastCompletionParams) -> dict[str, Any]:
-    return ls.session.last(params.uri).as_json()
+    return ls.session.completions.last(params.uri).as_json()
 
 
 def statistics(ls: Server, params: Any) -> dict[str, int]:

@@ -12,7 +12,7 @@ from pygls.exceptions import FeatureRequestError
 from pygls.lsp.server import LanguageServer
 
 from starfill import __version__
-from starfill.lsp.backend import Backend
+from starfill.lsp.models.backend import Backend
 from starfill.lsp.protocol import Protocol
 from starfill.lsp.session import Session
 

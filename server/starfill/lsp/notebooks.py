@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from lsprotocol import types
 
-from starfill.lsp import convert
-from starfill.lsp.documents import Cell
+from starfill.lsp.client import convert
+from starfill.lsp.documents.documents import Cell
 from starfill.lsp.language_server import Server
 
 SYNC = types.NotebookDocumentSyncOptions([types.NotebookDocumentFilterWithNotebook("*")])
@@ -15,7 +15,7 @@ SYNC = types.NotebookDocumentSyncOptions([types.NotebookDocumentFilterWithNotebo
 
 
 def did_open(ls: Server, params: types.DidOpenNotebookDocumentParams) -> None:
-    ls.session.documents.arrange(params.notebook_document.uri, _cells(params.notebook_document.cells))
+    ls.session.editor.documents.arrange(params.notebook_document.uri, _cells(params.notebook_document.cells))
     for item in params.cell_text_documents:
         ls.session.open(convert.document_from(item))
 
@@ -31,8 +31,8 @@ def did_change(ls: Server, params: types.DidChangeNotebookDocumentParams) -> Non
         for item in change.structure.did_open or ():
             session.open(convert.document_from(item))
         array = change.structure.array
-        session.documents.splice(uri, array.start, array.delete_count, _cells(array.cells or ()))
-    session.documents.describe(uri, _cells(change.data or ()))
+        session.editor.documents.splice(uri, array.start, array.delete_count, _cells(array.cells or ()))
+    session.editor.documents.describe(uri, _cells(change.data or ()))
     for each in change.text_content or ():
         session.change(each.document.uri, each.document.version, convert.changes_from(each.changes))
 

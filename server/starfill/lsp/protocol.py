@@ -21,9 +21,9 @@ from pygls.exceptions import (
 )
 from pygls.protocol import LanguageServerProtocol, lsp_method
 
-from starfill.lsp.instruct.abilities import Abilities
-from starfill.lsp.instruct.order import INSTRUCT
-from starfill.lsp.instruct.showing import SCHEME
+from starfill.lsp.client.capabilities import Capabilities
+from starfill.lsp.code_actions.preview import SCHEME
+from starfill.lsp.code_actions.request import INSTRUCT
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Protocol(LanguageServerProtocol):
         offered = result.capabilities
         if params.capabilities.text_document and params.capabilities.text_document.inline_completion:
             offered.completion_provider = None
-        if offered.workspace is not None and Abilities.of(params.capabilities).virtual:
+        if offered.workspace is not None and Capabilities.of(params.capabilities).virtual:
             offered.workspace.text_document_content = types.TextDocumentContentOptions([SCHEME])
         if offered.execute_command_provider is not None:
             offered.execute_command_provider.work_done_progress = True

@@ -7,14 +7,15 @@ from typing import Any
 
 from lsprotocol import types
 
-from starfill.lsp import convert, handlers, notebooks
-from starfill.lsp.backend import Backend
-from starfill.lsp.instruct import handlers as instructions
-from starfill.lsp.instruct.listing import KINDS
-from starfill.lsp.instruct.order import INSTRUCT
+from starfill.lsp import action_handlers as instructions
+from starfill.lsp import handlers, notebooks
+from starfill.lsp.client import convert
+from starfill.lsp.code_actions.listing import KINDS
+from starfill.lsp.code_actions.request import INSTRUCT
+from starfill.lsp.documents.enablement import ENABLED, SET_ENABLED
 from starfill.lsp.language_server import Server
+from starfill.lsp.models.backend import Backend
 from starfill.lsp.protocol import LAST_COMPLETION, MODELS, PULL_MODEL, STATISTICS
-from starfill.lsp.switches import ENABLED, SET_ENABLED
 
 FEATURES: dict[str, Callable[..., Any]] = {
     types.INITIALIZE: handlers.initialize,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
-from starfill.settings import json_name
 from starfill.text.document import Document
 from starfill.text.position import Edit
+from starfill.util.json_names import json_name
 
 
 @dataclass(slots=True)

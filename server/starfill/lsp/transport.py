@@ -18,9 +18,9 @@ from threading import Thread
 from typing import Any, NoReturn
 
 from starfill.errors import SettingsError
-from starfill.lsp.backend import Backend
 from starfill.lsp.framing import Framing
 from starfill.lsp.language_server import Server
+from starfill.lsp.models.backend import Backend
 from starfill.lsp.server import create_server
 
 _CHUNK = 2**16  # bytes

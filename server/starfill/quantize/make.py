@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from starfill.checkpoint.config import CheckpointConfig, read_config
-from starfill.engine.loader import choose_device
+from starfill.engine.loading.loader import choose_device
 from starfill.errors import CheckpointError, SettingsError
 from starfill.quantize import auto_gptq, gptqmodel
 from starfill.quantize.calibration import Sample, sequences

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, chain
 
-from starfill.text.chunk import MIN, Chunk, belong_together, cut
-from starfill.text.position import Encoding, Position, Range, characters, units
+from starfill.text.pieces import MIN, Chunk, belong_together, cut
+from starfill.text.position import Edit, Encoding, Position, Range, characters, units
 
 Change = tuple[Range | None, str]
 """One content change: the range to replace (None: the whole document) and the new text."""
@@ -164,3 +164,10 @@ class Document:
     def _chunk_at(self, offset: int) -> int:
         """The piece that holds a character; the last one for the end of the document."""
         return min(max(bisect_right(self._starts, offset) - 1, 0), len(self.chunks) - 1)
+
+
+def applied(document: Document, edits: Sequence[Edit]) -> Document:
+    """The document after edits (ascending, disjoint); its version stays."""
+    for edit in reversed(edits):
+        document = document.replaced(edit.start, edit.end, edit.text)
+    return document

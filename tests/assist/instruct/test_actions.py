@@ -15,7 +15,8 @@ from starfill.assist.instruct.actions import (
     free,
     problem_text,
 )
-from starfill.settings import Settings, parse
+from starfill.config.parse import parse
+from starfill.config.settings import Settings
 
 KINDS = {
     "explain": ("refactor", Placement.SHOW),

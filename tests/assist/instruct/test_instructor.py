@@ -13,18 +13,17 @@ from typing import Any
 import pytest
 
 from assist.toy import INFO, ByHeart, ToyTokenizer
-from starfill.assist.detect import detect
-from starfill.assist.family import Identity
 from starfill.assist.instruct.actions import ACTIONS, Action, Placement, free
-from starfill.assist.instruct.check import applied
+from starfill.assist.instruct.answer_stream import INTERVAL
+from starfill.assist.instruct.instruction_request import LOOK
 from starfill.assist.instruct.instructor import DOES_NOT_PARSE, ENDED, SUPERSEDED, Instructor
-from starfill.assist.instruct.listener import INTERVAL
-from starfill.assist.instruct.outcome import Outcome, Request
-from starfill.assist.instruct.question import LOOK
-from starfill.engine.job import Finish, Job, Priority
+from starfill.assist.instruct.outcome import Instruction, Outcome
+from starfill.assist.prompts.detect import detect
+from starfill.assist.prompts.family import Identity
+from starfill.config.settings import Settings
 from starfill.errors import RequestError
-from starfill.settings import Settings
-from starfill.text.document import Document
+from starfill.jobs import Finish, Job, Priority
+from starfill.text.document import Document, applied
 from starfill.text.position import Edit, Span
 
 TOKENIZER = ToyTokenizer()
@@ -50,12 +49,12 @@ def run(model: ByHeart, script: Callable[[Instructor], Coroutine[Any, Any, Any]]
 
 def request(
     action: str | Action = "refactor", code: str = CODE, at: tuple[int, int] = (AT, AT), **more: Any
-) -> Request:
+) -> Instruction:
     document = Document.open(URI, more.pop("language", "python"), 3, code)
-    return Request(document, Span(*at), ACTIONS[action] if isinstance(action, str) else action, **more)
+    return Instruction(document, Span(*at), ACTIONS[action] if isinstance(action, str) else action, **more)
 
 
-def instruct(answer: Answers, asked: Request, **settings: Any) -> Outcome:
+def instruct(answer: Answers, asked: Instruction, **settings: Any) -> Outcome:
     async def script(instructor: Instructor) -> Outcome:
         return await instructor.instruct(asked)
 
@@ -63,7 +62,7 @@ def instruct(answer: Answers, asked: Request, **settings: Any) -> Outcome:
     return outcome
 
 
-def refused(answer: Answers, asked: Request, context: int = 4096, **settings: Any) -> str:
+def refused(answer: Answers, asked: Instruction, context: int = 4096, **settings: Any) -> str:
     async def script(instructor: Instructor) -> str:
         with pytest.raises(RequestError) as caught:
             await instructor.instruct(asked)
@@ -74,7 +73,7 @@ def refused(answer: Answers, asked: Request, context: int = 4096, **settings: An
 
 
 def after(outcome: Outcome) -> str:
-    return applied(outcome.request.document, outcome.edits).text
+    return applied(outcome.instruction.document, outcome.edits).text
 
 
 def placed(placement: Placement) -> Action:
@@ -112,7 +111,7 @@ def test_what_the_document_becomes(action: str | Action, answer: str, expected: 
     outcome = instruct(answer, request(action, code, (code.index("value"),) * 2))
     assert after(outcome) == expected.replace("\n", eol)
     assert outcome.warning is None and outcome.figures.samples == 1
-    assert outcome.request.document.slice(outcome.span.start, outcome.span.end) == METHOD.replace("\n", eol)
+    assert outcome.instruction.document.slice(outcome.span.start, outcome.span.end) == METHOD.replace("\n", eol)
 
 
 def test_the_edits_are_small() -> None:
@@ -239,7 +238,7 @@ CIRCLE = "def f():\n" + "    x = x + 1\n" * 2000
         ("", request(code=LONG, at=(0, len(LONG))), "too long"),
     ],
 )
-def test_refusals(answer: str, asked: Request, words: str) -> None:
+def test_refusals(answer: str, asked: Instruction, words: str) -> None:
     assert words in refused(answer, asked)
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from assist.checkpoints import CHECKPOINTS
 from assist.toy import common_prefix
-from starfill.assist.families import FAMILIES
-from starfill.assist.forms import CODELLAMA_70B_CHAT
 from starfill.assist.instruct.prompt import instruction_ids, with_code
-from starfill.assist.template import Field, cut, fill
+from starfill.assist.prompts.chat_templates import CODELLAMA_70B_CHAT
+from starfill.assist.prompts.families import FAMILIES
+from starfill.assist.prompts.template import Field, cut, fill
 from tiny_tokenizers import written
 
 

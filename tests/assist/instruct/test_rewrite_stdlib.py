@@ -15,11 +15,11 @@ from types import ModuleType
 
 import pytest
 
-from starfill.assist.instruct.check import applied, parses
 from starfill.assist.instruct.rewrite import fitted, given
 from starfill.assist.instruct.target import target
+from starfill.code.syntax import parses
 from starfill.text.diff import line_edits
-from starfill.text.document import Document
+from starfill.text.document import Document, applied
 from starfill.text.position import Span
 
 MODULES = [argparse, heapq, json.decoder, shlex, textwrap]

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from starfill.assist.instruct.languages import LANGUAGES, fence_name
 from starfill.assist.instruct.target import target
+from starfill.code.languages import LANGUAGES, fence_name
 from starfill.text.document import Document
 from starfill.text.position import Span
 
@@ -209,7 +209,7 @@ def test_nothing_is_too_wild(text: str, data: st.DataObject) -> None:
 
 
 def test_grammars_are_imported_when_they_are_needed() -> None:
-    rooms = "starfill.assist.instruct.target, starfill.assist.instruct.check"
+    rooms = "starfill.assist.instruct.target, starfill.code.syntax"
     code = f"import sys, {rooms}; sys.exit('tree_sitter' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -21,7 +21,8 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from starfill.engine.cuda import attend, full, product, rows
+from starfill.engine.cuda import attention as attention_kernels
+from starfill.engine.cuda import dequantized_product, elementwise, packed_product
 from starfill.engine.cuda.tuning import choose
 
 CUOBJDUMP = Path(triton.__file__).parent / "backends/nvidia/bin/cuobjdump"
@@ -52,7 +53,7 @@ class Build:
         aligned = {
             (i,): [["tt.divisibility", 16]]
             for i, name in enumerate(names)
-            if (types[name].startswith("*") and name not in rows.COLUMN) or name in self.multiples
+            if (types[name].startswith("*") and name not in elementwise.COLUMN) or name in self.multiples
         }
         made = triton.compile(
             ASTSource(fn=self.kernel, signature=types, constexprs=constants, attrs=aligned),
@@ -85,7 +86,7 @@ def settle(width: int, block: int, splits: int, centred: bool, warps: int, h: st
     types = {"x": F32, "weight": F32, "h": h, "eps": "fp32"}
     types |= {"shift": F32} if centred else {}
     types |= {"parts": F32, "bias": F32} if splits else {}
-    return Build(rows.settle, types, {"WIDTH": width, "BLOCK": block, "SPLITS": splits}, warps)
+    return Build(elementwise.settle, types, {"WIDTH": width, "BLOCK": block, "SPLITS": splits}, warps)
 
 
 def spread(heads: int, kv_heads: int, dim: int, widths: tuple[int, int, int], rotary: bool, kept: str = F16) -> Build:
@@ -95,7 +96,7 @@ def spread(heads: int, kv_heads: int, dim: int, widths: tuple[int, int, int], ro
     constants = {"HEADS": heads, "KV_HEADS": kv_heads, "DIM": dim}
     for name, width in zip("QKV", widths, strict=True):
         constants |= {f"{name}_WIDTH": width, f"{name}_SPLITS": 3}
-    return Build(rows.spread, types, constants, warps=1)
+    return Build(elementwise.spread, types, constants, warps=1)
 
 
 def activate(width: int, kind: int, gated: bool, out: str) -> Build:
@@ -103,7 +104,7 @@ def activate(width: int, kind: int, gated: bool, out: str) -> Build:
     row = 2 * width if gated else width
     constants = {"WIDTH": width, "BLOCK": 512, "UP_WIDTH": row, "GATE_WIDTH": row, "KIND": kind}
     constants |= {"UP_SPLITS": 3, "GATE_SPLITS": 3 if gated else 0}
-    return Build(rows.activate, types, constants, warps=4)
+    return Build(elementwise.activate, types, constants, warps=4)
 
 
 def attention(kv_heads: int, group: int, dim: int, span: int = 128, window: int = 0, kept: str = F16) -> list[Build]:
@@ -114,8 +115,8 @@ def attention(kv_heads: int, group: int, dim: int, span: int = 128, window: int 
     constants |= {"KEYS": keys, "BLOCKS": span // keys, "WINDOW": window}
     whole = {"HEADS": kv_heads * group, "DIM": dim, "SPAN": span, "WINDOW": window, "CHUNK": 16}
     return [
-        Build(attend.attend, types, constants, warps=4, stages=2),
-        Build(attend.combine, at | {"out": kept}, whole, warps=4),
+        Build(attention_kernels.attend, types, constants, warps=4, stages=2),
+        Build(attention_kernels.combine, at | {"out": kept}, whole, warps=4),
     ]
 
 
@@ -133,14 +134,14 @@ def linear(
     types |= dict.fromkeys(("rows", "K", "N", "columns", "groups", "blocks", "blocks_per_split"), I32)
     constants = {"BITS": bits, "GRAIN": min(group, 128), "SPAN": group // 128 or 1, "COLUMNS": how.columns}
     constants |= {"WHOLE": in_features % 128 == 0, "HAS_ZEROS": zeros, "HAS_ORDER": order}
-    return Build(product.product, types, constants, how.warps, how.stages, ("K", "N", "columns"))
+    return Build(packed_product.product, types, constants, how.warps, how.stages, ("K", "N", "columns"))
 
 
 def in_full(bits: int, group: int) -> Build:
     types = {"words": "*i32", "scales": F16, "zeros": "*u8", "out": F16}
     types |= dict.fromkeys(("start", "width", "K", "columns", "groups"), I32)
     constants = {"BITS": bits, "GRAIN": min(group, 128), "SPAN": group // 128 or 1, "COLUMNS": 64, "HAS_ZEROS": True}
-    return Build(full.dequantize, types, constants, 4, multiples=("start", "width", "K", "columns"))
+    return Build(dequantized_product.dequantize, types, constants, 4, multiples=("start", "width", "K", "columns"))
 
 
 ADD_UP = {"parts": F32, "bias": F32, "out": F16} | dict.fromkeys(("splits", "total", "N"), I32)
@@ -154,15 +155,15 @@ BUILDS: list[Build] = [
     linear(8192, 8192, bits=8, group=32),
     linear(2080, 64, group=1024),
     *(in_full(bits, group) for bits, group in ((3, 128), (4, 32), (8, 64))),
-    Build(product.add_up, ADD_UP, {"HAS_BIAS": True, "SIZE": 1024}, 4, multiples=("total", "N")),
+    Build(packed_product.add_up, ADD_UP, {"HAS_BIAS": True, "SIZE": 1024}, 4, multiples=("total", "N")),
     settle(6144, 8192, 6, centred=True, warps=16),  # StarCoder
     settle(6144, 8192, 0, centred=True, warps=16),
     settle(5120, 8192, 5, centred=False, warps=16, h=BF16),
     spread(48, 1, 128, (6400, 6400, 6400), rotary=False),
     spread(40, 40, 128, (5120, 5120, 5120), rotary=True, kept=BF16),
-    activate(24576, rows.GELU_TANH.value, gated=False, out=F16),
-    activate(13824, rows.SILU.value, gated=True, out=BF16),
-    activate(49152, rows.NONE.value, gated=False, out=F32),
+    activate(24576, elementwise.GELU_TANH.value, gated=False, out=F16),
+    activate(13824, elementwise.SILU.value, gated=True, out=BF16),
+    activate(49152, elementwise.NONE.value, gated=False, out=F32),
     *attention(1, 48, 128),  # StarCoder
     *attention(40, 1, 128),  # CodeLlama-13B
     *attention(8, 8, 128, kept=BF16),  # CodeLlama-70B

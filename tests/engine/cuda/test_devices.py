@@ -10,12 +10,12 @@ import torch
 from hollow_gpus import HollowGPUs
 from random_checkpoint import Layout
 from starfill.checkpoint.config import read_config
-from starfill.engine.cuda.graphs import HEIGHTS
-from starfill.engine.job import Sampling
-from starfill.engine.kv_cache import KVCache
-from starfill.engine.loader import load_model
+from starfill.engine.kv.kv_cache import KVCache
+from starfill.engine.loading.loader import load_model
+from starfill.engine.models.cuda_graphs import HEIGHTS
 from starfill.engine.models.decoder import LanguageModel
 from starfill.engine.sampling import pick
+from starfill.jobs import Sampling
 from tiny_checkpoints import BASES, write, write_quantized
 
 FIRST, SECOND = torch.device("cuda", 0), torch.device("cuda", 1)

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from cuda_models import BIGCODE, LLAMA, random_model, some_ids
-from starfill.engine.job import Job, ModelInfo, Result, Sampling
-from starfill.engine.local import LocalEngine
+from starfill.engine.local_engine import LocalEngine
 from starfill.engine.models.decoder import Decoder
+from starfill.jobs import Job, ModelInfo, Result, Sampling
 
 INFO = ModelInfo("random", "random", "cpu", "triton-fp16", 512, 64, 0, 0)
 

@@ -9,7 +9,7 @@ import torch
 
 from random_checkpoint import Layout
 from random_checkpoint import linear as random_linear
-from starfill.engine.cuda import full, product
+from starfill.engine.cuda import dequantized_product, packed_product
 from starfill.engine.cuda.tuning import Tuning, choose
 from starfill.engine.linear import cuda, reference
 from starfill.engine.linear.cuda import CudaLinear, pack, pack_head
@@ -40,8 +40,8 @@ def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
         return made.fill_(float("nan")) if dtype.is_floating_point else made
 
     monkeypatch.setattr(torch, "empty", poison)
-    full.scratch.cache_clear()
-    monkeypatch.setattr(full, "SCRATCH", 2 * 256 * 128)
+    dequantized_product.scratch.cache_clear()
+    monkeypatch.setattr(dequantized_product, "SCRATCH", 2 * 256 * 128)
 
 
 def packed(layout: Layout, rows: int = 256, columns: int = 96) -> Packed:
@@ -60,7 +60,7 @@ def test_parts_add_up_to_the_reference(layout: Layout, dtype: torch.dtype) -> No
     layer = packed(layout)
     linear = pack(layer, CPU, dtype)
     x = torch.randn(3, 256).to(dtype)
-    parts = product.parts(linear, x, SPLIT)
+    parts = packed_product.parts(linear, x, SPLIT)
     assert parts.shape == (2, 3, 96)
     assert linear.bias is not None
     assert error(parts.sum(0) + linear.bias, reference.linear(x, layer)) < 0.0005  # the reference rounds its weights
@@ -101,7 +101,7 @@ def test_extreme_activations(dtype: torch.dtype) -> None:
         x = (size * torch.randn(2, 256)).to(dtype)
         x[0, 5] = 0
         assert linear.bias is not None
-        y = product.parts(linear, x, SPLIT).sum(0) + linear.bias
+        y = packed_product.parts(linear, x, SPLIT).sum(0) + linear.bias
         assert error(y, reference.linear(x, layer)) < 0.0005
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from starfill.settings import Settings
+from starfill.config.settings import Settings
 
 INSTRUCTIONS: Mapping[str, str] = {
     "explain": "Explain what this code does.",

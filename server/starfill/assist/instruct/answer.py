@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from textwrap import dedent
 
-from starfill.assist.indentation import indent_of
 from starfill.assist.instruct.fences import Block, blocks
-from starfill.assist.instruct.languages import LANGUAGES, tree_of
 from starfill.assist.instruct.prose import is_sentence, without_beginning, without_end
-from starfill.assist.instruct.python_source import is_only_words, parsed
+from starfill.code.indentation import indent_of
+from starfill.code.languages import LANGUAGES, tree_of
+from starfill.code.python_source import is_only_words, parsed
 
 # Languages whose code is prose, so that fences may be part of it; and what fences call them.
 _TEXTS: Mapping[str, tuple[str, ...]] = {

@@ -10,20 +10,21 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from starfill.assist.family import Dialect
 from starfill.assist.instruct.actions import Action
-from starfill.assist.instruct.listener import Listener, OnText, end_of
-from starfill.assist.instruct.outcome import Outcome, Request, Work
-from starfill.assist.instruct.question import Answer, Question, Room, least_tokens, question
-from starfill.assist.instruct.reading import Reading, read
-from starfill.assist.stream import decode
-from starfill.assist.tokenizer import Tokenizer
-from starfill.assist.turn import end_soon, unless
-from starfill.engine.job import Engine, Finish, Job, ModelInfo, Priority, Result, Sampling
+from starfill.assist.instruct.answer_stream import Listener, OnText, end_of
+from starfill.assist.instruct.instruction_request import InstructionRequest, Room, instruction_request, least_tokens
+from starfill.assist.instruct.outcome import Instruction, Outcome, Work
+from starfill.assist.instruct.read_answer import Reading, read
+from starfill.assist.prompts.detokenizer import decode
+from starfill.assist.prompts.family import Dialect
+from starfill.assist.prompts.tokenizer import Tokenizer
+from starfill.config.access_policy import AccessPolicy
+from starfill.config.settings import Settings
 from starfill.errors import EngineError, RequestError
-from starfill.settings import Settings
+from starfill.jobs import Engine, Finish, Job, ModelInfo, Priority, Result, Sampling
 from starfill.text.document import Document
 from starfill.text.position import Span
+from starfill.util.supersede import NewestWins, until_superseded
 
 SECOND = 0.4  # the temperature of the sample that is drawn where the likeliest answer does not parse
 SEED = 1  # of that sample, so that the same request gets the same answer
@@ -50,8 +51,7 @@ class Instructor:
         """owns_engine: the engine is closed with it; False where it completes too."""
         self._engine, self._tokenizer, self._dialect = engine, tokenizer, dialect
         self._owns_engine = owns_engine
-        # Of running requests, by document; done, with a sentence, once one is to end.
-        self._turns: dict[str, asyncio.Future[str]] = {}
+        self._requests: NewestWins[str, str] = NewestWins()  # by document; superseded with a sentence
         self._looked: tuple[Document, Span, int] | None = None  # the last quick look: of one list of actions
         # Encoding, parsing and comparing take up to a second where much is selected.
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="instruct")
@@ -63,17 +63,17 @@ class Instructor:
 
     @property
     def busy(self) -> bool:
-        return bool(self._turns)
+        return bool(self._requests)
 
     def configure(self, settings: Settings) -> None:
         """From the next request on."""
-        self._settings = settings
+        self._settings, self._policy = settings, AccessPolicy.of(settings)
         self._room = Room.of(self.info, settings)
         self._engine.resize(settings.cache_budget)
 
     def refusal(self, document: Document, selection: Span, action: Action) -> str | None:
         """Why that can't be asked here, as far as a quick look tells: no model is asked, nothing parsed. Else None."""
-        reason = self._settings.enabled_for(document.uri, document.language_id)
+        reason = self._policy.refusal(document.uri, document.language_id)
         if reason is not None:
             return reason
         if self._looked is None or self._looked[0] is not document or self._looked[1] != selection:
@@ -82,57 +82,54 @@ class Instructor:
 
     def forget(self, uri: str) -> None:
         """A document was closed."""
-        self._end(uri, ENDED)
+        self._requests.supersede(uri, ENDED)
         self._engine.release(_key(uri))
 
     def close(self) -> None:
         """End all requests, and the engine if it is the instructor's own. From any thread, since it waits for that."""
-        for turn in list(self._turns.values()):
-            end_soon(turn, ENDED)
+        self._requests.supersede_all(ENDED)
         self._executor.shutdown(wait=False, cancel_futures=True)
         if self._owns_engine:
             self._engine.close()
 
-    async def instruct(self, request: Request, on_text: OnText = _nothing) -> Outcome:
+    async def instruct(self, instruction: Instruction, on_text: OnText = _nothing) -> Outcome:
         """Cancelling the task stops the model before its next token. RequestError with the sentence of a refusal.
 
         on_text: called with the answer as the model has written it so far and the number of tokens so far, now and
             then, on the event loop. Where the answer is no good, it begins anew.
         """
         started = time.perf_counter()
-        reason = self._settings.enabled_for(request.document.uri, request.document.language_id)
+        reason = self._policy.refusal(instruction.document.uri, instruction.document.language_id)
         if reason is not None:
             raise RequestError(reason)
-        uri = request.document.uri
-        self._end(uri, SUPERSEDED)
-        turn = self._turns[uri] = asyncio.get_running_loop().create_future()
+        uri = instruction.document.uri
+        request = self._requests.begin(uri, SUPERSEDED)
+        ask = partial(instruction_request, instruction, self._tokenizer, self._dialect, self._room)
         try:
-            asked = await self._apart(turn, partial(question, request, self._tokenizer, self._dialect, self._room))
-            answer, work = await self._ask(asked, turn, on_text)
-            reading = await self._apart(turn, partial(read, asked, answer))
+            asked = await self._apart(request, ask)
+            reading, work = await self._sample(asked, request, on_text)
             if not reading.is_good:
-                reading, work = await self._second(asked, turn, on_text, reading, work)
+                reading, work = await self._second(asked, request, on_text, reading, work)
         finally:
-            if self._turns.get(uri) is turn:
-                del self._turns[uri]
+            self._requests.end(uri, request)
         if reading.refusal is not None:
             raise RequestError(reading.refusal)
         work = replace(work, total_ms=(time.perf_counter() - started) * 1e3)
         warning = DOES_NOT_PARSE if reading.parses is False else reading.warning
-        return Outcome(request, asked.span, reading.text, reading.edits, warning, work)
+        return Outcome(instruction, asked.span, reading.text, reading.edits, warning, work)
 
     async def _second(
-        self, asked: Question, turn: asyncio.Future[str], on_text: OnText, first: Reading, work: Work
+        self, asked: InstructionRequest, request: asyncio.Future[str], on_text: OnText, first: Reading, work: Work
     ) -> tuple[Reading, Work]:
         """Another sample where the first one is no good; the first one where this one is no better."""
         sampling = Sampling(SECOND, self._settings.top_p, SEED)
-        answer, more = await self._ask(asked, turn, on_text, sampling, work.generated_tokens)
+        text, cut_off, more = await self._answer(asked, request, on_text, sampling, work.generated_tokens)
         try:
-            second = await self._apart(turn, partial(read, asked, answer))
+            second = await self._apart(request, partial(read, asked, text, cut_off))
         except RequestError:
             second = first
-        if turn.done():
-            raise RequestError(turn.result())
+        if request.done():
+            raise RequestError(request.result())
         return (second if second.is_good else first), replace(
             work,
             samples=2,
@@ -142,21 +139,28 @@ class Instructor:
             decode_ms=work.decode_ms + more.decode_ms,
         )
 
-    async def _ask(
+    async def _sample(
+        self, asked: InstructionRequest, request: asyncio.Future[str], on_text: OnText
+    ) -> tuple[Reading, Work]:
+        """The likeliest answer."""
+        text, cut_off, work = await self._answer(asked, request, on_text)
+        return await self._apart(request, partial(read, asked, text, cut_off)), work
+
+    async def _answer(
         self,
-        asked: Question,
-        turn: asyncio.Future[str],
+        asked: InstructionRequest,
+        request: asyncio.Future[str],
         on_text: OnText,
         sampling: Sampling = Sampling(),  # noqa: B008 - immutable
         earlier: int = 0,
-    ) -> tuple[Answer, Work]:
-        """One sample. earlier: tokens that the request has generated before."""
+    ) -> tuple[str, bool, Work]:
+        """One answer, and whether the token limit has ended it. earlier: tokens that were generated before."""
         form = self._dialect.instruct
-        stops = form.stops + (form.explanation_stops if asked.request.action.name == "explain" else ())
+        stops = form.stops + (form.explanation_stops if asked.instruction.action.name == "explain" else ())
         listener = Listener(self._tokenizer.token_bytes, stops, on_text, asked.code, earlier)
         ticket = self._engine.submit(
             Job(
-                key=_key(asked.request.document.uri),
+                key=_key(asked.instruction.document.uri),
                 ids=asked.ids,
                 max_new_tokens=asked.max_new_tokens,
                 stop_ids=self._dialect.stop_ids,
@@ -167,31 +171,27 @@ class Instructor:
             )
         )
         try:
-            result = await unless(turn, asyncio.wrap_future(ticket.future))
+            result = await until_superseded(request, asyncio.wrap_future(ticket.future))
         except EngineError as error:
             raise RequestError(str(error)) from None
         finally:
             listener.close()
             ticket.cancel()
         if result is None:
-            raise RequestError(turn.result())
+            raise RequestError(request.result())
         if result.finish[0] in (Finish.CANCELLED, Finish.SUPERSEDED):
             raise RequestError(SUPERSEDED if result.finish[0] is Finish.SUPERSEDED else ENDED)
         text = decode(self._tokenizer.token_bytes, result.candidates[0])
         text = text[: end_of(text, stops)]
-        return Answer(text, result.finish[0] is Finish.LENGTH), _work(result)
+        return text, result.finish[0] is Finish.LENGTH, _work(result)
 
-    async def _apart(self, turn: asyncio.Future[str], work: Callable[[], T]) -> T:
+    async def _apart(self, request: asyncio.Future[str], work: Callable[[], T]) -> T:
         """Work for the processor, off the event loop."""
-        done = await unless(turn, asyncio.get_running_loop().run_in_executor(self._executor, work))
+        running = asyncio.get_running_loop().run_in_executor(self._executor, work)
+        done = await until_superseded(request, running)
         if done is None:
-            raise RequestError(turn.result())
+            raise RequestError(request.result())
         return done
-
-    def _end(self, uri: str, why: str) -> None:
-        turn = self._turns.pop(uri, None)
-        if turn is not None and not turn.done():
-            turn.set_result(why)
 
 
 def _key(uri: str) -> tuple[str, str]:

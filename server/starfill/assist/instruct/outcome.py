@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from starfill.assist.instruct.actions import Action
-from starfill.settings import json_name
 from starfill.text.document import Document
 from starfill.text.position import Edit, Span
+from starfill.util.json_names import json_name
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Instruction:
     """selection: empty for what is around the cursor. problem: what diagnostics say, for "fix"; see `problem_text`."""
 
     document: Document
@@ -52,7 +52,7 @@ class Outcome:
     warning: what the user should know before accepting it, or None.
     """
 
-    request: Request
+    instruction: Instruction
     span: Span
     text: str
     edits: tuple[Edit, ...]

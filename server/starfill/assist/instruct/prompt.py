@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from starfill.assist.family import Dialect
-from starfill.assist.template import fill
-from starfill.assist.tokenizer import Tokenizer
+from starfill.assist.prompts.family import Dialect
+from starfill.assist.prompts.template import fill
+from starfill.assist.prompts.tokenizer import Tokenizer
 
 _FENCE = re.compile(r"^ {0,3}(`{3,})", re.MULTILINE)
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 
-from starfill.assist.indentation import indent_of, unit_of, with_spaces, with_tabs
-from starfill.assist.place import opens_block
+from starfill.assist.completion.cursor_context import opens_block
+from starfill.code.indentation import indent_of, unit_of, with_spaces, with_tabs
 
 
 def in_unit(lines: list[str], shown: Sequence[str], around: Sequence[str]) -> list[str]:

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from starfill.assist.brackets import scan
-from starfill.assist.indentation import indent_of
 from starfill.assist.instruct.reindent import in_unit
+from starfill.code.brackets import scan
+from starfill.code.indentation import indent_of
 from starfill.text.diff import differences, lines_of
 from starfill.text.document import Document
 from starfill.text.position import Span

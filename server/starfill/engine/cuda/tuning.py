@@ -18,6 +18,8 @@ from dataclasses import dataclass
 BLOCK = 128  # input features that a program takes at a time
 WIDTH = 128  # output features of a program: with fewer, what a block costs besides its weights counts for too much
 PROGRAMS = 4  # that should stand on each multiprocessor, so that enough reads are under way
+SCRATCH = 128 << 20  # bytes of weights in full, for products of many rows; by arithmetic, see benchmarks/LOG.md
+CONVERTED = 1 << 22  # codes that are converted at a time when weights are packed
 CHIPLESS = 1  # multiprocessors that are assumed for Triton's interpreter
 
 

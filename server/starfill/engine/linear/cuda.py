@@ -1,106 +1,47 @@
 """GPTQ linears on an NVIDIA GPU: weights stay packed, and are read once for up to 16 rows of input.
 
-The kernels are in engine/cuda: product.py, and full.py for more rows. What they read has as many bits as the
-checkpoint's own words, but stands in another order, made for tensor cores, which want pairs of neighbouring input
-features in the halves of a word. Input features come in blocks of 128, the last one filled up; a column has 4 * bits
-neighbouring words for each block:
-
-    bits 4   input feature 32 * p + 2 * i + h at place p (bits 4 * p ..) of half h of word i
-    bits 8   the same in each half of the block, which has 16 words and two places
-    bits 3   its two low bits at 2 * p + 8 * (i // 8) of half h of word i % 8, its high bit at p + 4 * (i // 4) of half
-             h of word 8 + i % 4
-
-Under desc_act the input features are sorted by group when packing; the kernels look the activations up in that order.
+How they are packed is said in cuda/packed_weights.py; the kernels are in cuda/packed_product.py, and for more rows in
+cuda/dequantized_product.py.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 
 import torch
 from torch.nn.functional import pad
 
+from starfill.engine.cuda.packed_weights import BLOCK, ROWS, PackedWeights, grain_of, launching_on
+from starfill.engine.cuda.tuning import CONVERTED
 from starfill.engine.linear.reference import Packed, codes
 from starfill.engine.linear.rounding import BITS, head_groups, round_columns
-from starfill.engine.memory import CONVERTED
 
-ROWS = 16  # of input that the packed product takes
-BLOCK = 128  # input features that stand together
 WIDTH = 32  # output features are filled up to a multiple of this
 LEAST_GROUP = 32  # input features
 
 
-def launching_on(device: torch.device) -> AbstractContextManager[object]:
-    """Kernels are launched on the current device, which needn't be the one that holds what they are given."""
-    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class CudaLinear:
-    """y = x W + b. Up to 16 rows at a time are independent of each other, bitwise.
-
-    words int32 [blocks, columns, 4 * bits], columns being out_features filled up; scales [groups, columns] in the
-    dtype that they were stored in; zeros uint8 [groups, columns], None where all are the middle of the codes; order
-    int32 [in_features], the input feature that stands at each place, None when in their own order; bias float32
-    [out_features]. dtype: of input and output, fp16 or bf16.
-    """
-
-    words: torch.Tensor
-    scales: torch.Tensor
-    zeros: torch.Tensor | None
-    order: torch.Tensor | None
-    bias: torch.Tensor | None
-    bits: int
-    in_features: int
-    out_features: int
-    dtype: torch.dtype
+class CudaLinear(PackedWeights):
+    """y = x W + b. Up to 16 rows at a time are independent of each other, bitwise."""
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """x [T, K] of any float dtype -> [T, N] in `dtype`."""
-        from starfill.engine.cuda import full, product
+        from starfill.engine.cuda import dequantized_product, packed_product
 
         x = x.to(self.dtype).contiguous()
         with launching_on(x.device):
-            return product.few_rows(self, x) if len(x) <= ROWS else full.many_rows(self, x)
+            return packed_product.few_rows(self, x) if len(x) <= ROWS else dequantized_product.many_rows(self, x)
 
     def parts(self, x: torch.Tensor) -> torch.Tensor:
         """x [R, K] in `dtype`, contiguous, R <= 16 -> float32 [splits, R, N]: to be added up in order, with the bias.
 
         How many there are depends on the layer and the chip alone.
         """
-        from starfill.engine.cuda import product
+        from starfill.engine.cuda import packed_product
 
-        return product.parts(self, x)
-
-    @property
-    def nbytes(self) -> int:
-        return sum(tensor.nbytes for tensor in self.tensors().values())
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        found = {"words": self.words, "scales": self.scales}
-        found |= {"zeros": self.zeros} if self.zeros is not None else {}
-        found |= {"order": self.order} if self.order is not None else {}
-        return found | ({"bias": self.bias} if self.bias is not None else {})
-
-    @property
-    def grain(self) -> int:
-        """How many input features of a block share a scale: 128, 64 or 32."""
-        return grain_of(self.in_features, len(self.scales))
-
-    @property
-    def span(self) -> int:
-        """How many blocks share a scale, 0 for all of them."""
-        groups = len(self.scales)
-        return 0 if groups == 1 else max(1, self.in_features // groups // BLOCK)
-
-
-def grain_of(in_features: int, groups: int) -> int:
-    """The most input features of a block that share a scale, where `groups` of equal size have one each."""
-    return BLOCK if groups == 1 else math.gcd(BLOCK, in_features // groups)
+        return packed_product.parts(self, x)
 
 
 def held_groups(in_features: int, groups: int) -> int:
@@ -154,9 +95,9 @@ HALF, BFLOAT = CudaPacker(torch.float16), CudaPacker(torch.bfloat16)
 def obstacle() -> str | None:
     """What keeps our kernels from running on this machine's GPU: they are tried once. None where nothing does."""
     try:
-        from starfill.engine.cuda import product
+        from starfill.engine.cuda import packed_product
 
-        product.attempt()
+        packed_product.attempt()
     except Exception as error:  # no Triton, no C compiler for what it needs at runtime, a chip that it doesn't know
         return f"{type(error).__name__}: {error}".splitlines()[0]
     return None

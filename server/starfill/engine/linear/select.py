@@ -8,6 +8,7 @@ from typing import Protocol
 
 import torch
 
+from starfill.engine.cuda.packed_weights import grain_of
 from starfill.engine.linear import cuda, int4pack, native
 from starfill.engine.linear.reference import Packed
 from starfill.engine.linear.rounding import BITS, head_groups
@@ -63,7 +64,7 @@ def _on_cpu(shape: Shape) -> bool:
 
 
 def _on_gpu(shape: Shape) -> bool:
-    takes = shape.bits in (3, 4, 8) and cuda.grain_of(shape.in_features, shape.groups) >= cuda.LEAST_GROUP
+    takes = shape.bits in (3, 4, 8) and grain_of(shape.in_features, shape.groups) >= cuda.LEAST_GROUP
     return shape.device == "cuda" and takes
 
 

@@ -9,8 +9,8 @@ import transformers
 from torch import nn
 from transformers import AttentionInterface, DynamicCache
 
-from starfill.engine.attention import attention, causal_mask
-from starfill.engine.kv_cache import BLOCK, KVCache
+from starfill.engine.kv.attention import attention, causal_mask
+from starfill.engine.kv.kv_cache import BLOCK, KVCache
 from starfill.engine.linear.select import Linear
 
 OURS = "starfill"  # the name of our attention within transformers

@@ -16,20 +16,21 @@ from typing import TYPE_CHECKING, Protocol
 
 import torch
 
-from starfill.engine.attention import Sight
-from starfill.engine.kv_cache import KVCache, KVShape
-from starfill.engine.linear.cuda import ROWS, CudaLinear
+from starfill.engine.cuda.packed_weights import ROWS
+from starfill.engine.kv.attention import Sight
+from starfill.engine.kv.kv_cache import KVCache, KVShape
+from starfill.engine.linear.cuda import CudaLinear
 from starfill.engine.linear.select import Linear
 from starfill.engine.models.fused import Fused, Parts
 from starfill.engine.models.norm import Norm
-from starfill.engine.models.source import Source
+from starfill.engine.models.parameters import Source
 from starfill.engine.native import native
 from starfill.engine.native.team import Team
-from starfill.engine.shortage import shortage_named
+from starfill.engine.out_of_memory import shortage_named
 
 if TYPE_CHECKING:
-    from starfill.engine.cuda.graphs import Graphs
-    from starfill.engine.cuda.steps import Steps, Table
+    from starfill.engine.models.cuda_graphs import Graphs
+    from starfill.engine.models.cuda_steps import Steps, Table
 
 Rotation = tuple[torch.Tensor, torch.Tensor]  # cosines and signed sines, see rotary.py
 
@@ -196,8 +197,8 @@ class Decoder(ABC):
         """What computes passes of few rows, beside linears that a GPU's kernels take."""
         if len(self.stages) > 1 or not isinstance(self.lm_head, CudaLinear):
             return None
-        from starfill.engine.cuda.graphs import CudaCapture, Graphs
-        from starfill.engine.cuda.steps import Steps
+        from starfill.engine.models.cuda_graphs import CudaCapture, Graphs
+        from starfill.engine.models.cuda_steps import Steps
 
         kv, parts = self.kv_shape, [block.parts() for block in self.stages[0][1]]
         steps = Steps.of(parts, self.norm, self.lm_head, kv, self.window, self.context_length)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from starfill.engine.kv_cache import KVCache, KVShape
+from starfill.engine.kv.kv_cache import KVCache, KVShape
 from starfill.engine.linear.native import NativeLinear
 from starfill.engine.linear.select import Linear
 from starfill.engine.models.activation import Activation, Steady

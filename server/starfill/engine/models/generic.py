@@ -22,9 +22,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode  # where torch's own do
 from torch.nn.modules.module import register_module_parameter_registration_hook
 from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM, Conv1D
 
-from starfill.engine.kv_cache import KVCache, KVShape
+from starfill.engine.kv.kv_cache import KVCache, KVShape
 from starfill.engine.models.bridge import OURS, Bridge, OurLinear, Recorder
-from starfill.engine.models.source import Source
+from starfill.engine.models.parameters import Source
 from starfill.errors import CheckpointError
 
 ATTENTIONS = (OURS, "eager")  # in order of preference; some classes have attention code of their own

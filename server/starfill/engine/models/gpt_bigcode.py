@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from starfill.engine.attention import state_dtype
-from starfill.engine.kv_cache import KVShape
+from starfill.engine.kv.attention import state_dtype
+from starfill.engine.kv.kv_cache import KVShape
 from starfill.engine.models.activation import ACTIVATIONS, check_activation
 from starfill.engine.models.decoder import Decoder, Rows
 from starfill.engine.models.fused import Parts
 from starfill.engine.models.norm import LayerNorm
-from starfill.engine.models.source import Source, field, half
+from starfill.engine.models.parameters import Source, field, half
 from starfill.errors import CheckpointError
 
 

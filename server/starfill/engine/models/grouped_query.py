@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 
 from starfill.engine.models.decoder import Rows
-from starfill.engine.models.joined import Joined
+from starfill.engine.models.merged_linears import Joined
+from starfill.engine.models.parameters import Source
 from starfill.engine.models.rotary import rotate
-from starfill.engine.models.source import Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,16 @@ from typing import Any
 
 import torch
 
-from starfill.engine.attention import state_dtype
-from starfill.engine.kv_cache import KVShape
+from starfill.engine.kv.attention import state_dtype
+from starfill.engine.kv.kv_cache import KVShape
 from starfill.engine.models.activation import ACTIVATIONS, check_activation
 from starfill.engine.models.decoder import Decoder, Rotation, Rows
 from starfill.engine.models.fused import Parts
 from starfill.engine.models.grouped_query import GroupedQueryAttention, Heads
-from starfill.engine.models.joined import Joined
+from starfill.engine.models.merged_linears import Joined
 from starfill.engine.models.norm import RMSNorm
+from starfill.engine.models.parameters import Source, field, half
 from starfill.engine.models.rotary import Rope, Rotary
-from starfill.engine.models.source import Source, field, half
 from starfill.errors import CheckpointError
 
 

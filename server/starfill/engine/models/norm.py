@@ -6,7 +6,7 @@ from typing import Protocol
 
 import torch
 
-from starfill.engine.models.source import Source
+from starfill.engine.models.parameters import Source
 
 
 class Norm(Protocol):

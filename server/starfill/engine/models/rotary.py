@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from starfill.engine.models.decoder import Rotation
-from starfill.engine.models.source import field
+from starfill.engine.models.parameters import field
 from starfill.errors import CheckpointError
 
 KINDS = ("default", "linear", "dynamic", "llama3", "yarn")

@@ -1,0 +1,1 @@
+"""The composition root: settings -> engine -> assistant -> server. Only the command line imports it."""

@@ -1,0 +1,107 @@
+"""An engine elsewhere, from its settings to something that is spoken to as a model here. See `engine/remote`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starfill.assist.prompts.detect import controls_of, detect, family_named
+from starfill.assist.prompts.families import FAMILIES
+from starfill.assist.prompts.family import Dialect, Family, Identity
+from starfill.checkpoint.hub import Repository
+from starfill.checkpoint.special import read_special
+from starfill.checkpoint.stand_in import stand_in
+from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.config import allowed_engines
+from starfill.config.settings import Settings
+from starfill.errors import ConsentError, SettingsError
+from starfill.remote.address import Address
+from starfill.remote.connect import Reached, reach
+from starfill.remote.engine import RemoteEngine
+from starfill.remote.origin_key import api_key
+
+
+def open_engine(settings: Settings, bundled: Path) -> tuple[RemoteEngine, Tokenizer, Dialect]:
+    """bundled: the folder of the bundled model. Raises StarfillError with the sentence to show."""
+    address = Address.parse(settings.engine_url)
+    if not address.loopback and address.origin not in allowed_engines.allowed():
+        way = "" if address.encrypted else ", unencrypted"
+        raise ConsentError(
+            f"{address.origin} is another machine, and the code around your cursor would be sent there{way}: to allow "
+            f"that, run `starfill engine allow {address.origin}`",
+            address.origin,
+        )
+    key = api_key(address, settings.engine_api_key_env, settings.engine_api_key_file)
+    reached = reach(address, key, settings.engine_kind, settings.engine_model)
+    try:
+        return _spoken_to(reached, settings, bundled)
+    except BaseException:
+        reached.close()
+        raise
+
+
+def _spoken_to(reached: Reached, settings: Settings, bundled: Path) -> tuple[RemoteEngine, Tokenizer, Dialect]:
+    described = reached.described
+    names = [described.known_as, described.model]
+    if (folder := _tokenizer_folder(reached, settings, bundled)) is not None:
+        tokenizer = Tokenizer.from_folder(folder, 0)
+        agrees = reached.agrees(tokenizer)
+        if agrees or (settings.engine_tokenizer and agrees is None):
+            special = read_special(folder, tokenizer)
+            identity = Identity(
+                architecture="",
+                special=tokenizer.special,
+                chat_template=described.chat_template or special.chat_template,
+                name=" ".join(names),
+                declared=special.family,
+                bos=special.bos,
+                eos=special.eos,
+            )
+            dialect = detect(identity, _family(settings, names, needed=False))
+            return reached.engine(tokenizer, True, dialect.bos), tokenizer, dialect
+        if settings.engine_tokenizer:
+            raise SettingsError(
+                f'The setting "starfill.engine.tokenizer" is "{settings.engine_tokenizer}", but {described.model} at '
+                f"{reached.connection.address.base} has other tokens: name the same model, or leave the setting empty"
+            )
+    name = _family(settings, names, needed=True)
+    tokenizer = stand_in(bundled, controls_of(FAMILIES[name]))
+    identity = Identity("", tokenizer.special, described.chat_template, " ".join(names))
+    dialect = detect(identity, name)
+    return reached.engine(tokenizer, False, dialect.bos), tokenizer, dialect
+
+
+def _family(settings: Settings, names: list[str], *, needed: bool) -> str:
+    """The family's name, or "auto" where the tokenizer is to tell it. needed: nothing but the name can tell."""
+    if settings.engine_family != "auto":
+        return settings.engine_family
+    found: Family | None = family_named(names)
+    if found is not None:
+        return found.name
+    if needed:
+        raise SettingsError(
+            f'The name "{names[-1]}" doesn\'t tell how that model is spoken to: set "starfill.engine.family" to its '
+            'family, or "starfill.engine.tokenizer" to a model here that has its tokenizer'
+        )
+    return "auto"
+
+
+def _tokenizer_folder(reached: Reached, settings: Settings, bundled: Path) -> Path | None:
+    """Where the tokenizer of the engine's model is; None where text is to be sent."""
+    wanted = settings.engine_tokenizer
+    if wanted and not reached.kind.takes_ids:
+        raise SettingsError(
+            f'The setting "starfill.engine.tokenizer" is "{wanted}", but an engine of the kind {reached.kind.name} '
+            "takes only text: leave the setting empty"
+        )
+    if wanted == "bundled":
+        return bundled
+    if wanted:
+        repository = Repository.parse(wanted)
+        path = Path(wanted).expanduser()
+        return path if path.exists() or repository is None else repository.snapshot or path
+    if not reached.kind.takes_ids:
+        return None
+    found = [Repository.parse(name) for name in (reached.described.model, reached.described.known_as)]
+    folders = (each.snapshot for each in found if each is not None)
+    folder = next((each for each in folders if each is not None), None)
+    return folder if folder is not None and (folder / "tokenizer.json").exists() else None

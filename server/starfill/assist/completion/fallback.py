@@ -1,0 +1,206 @@
+"""Two assistants as one: what an engine elsewhere doesn't answer in time, the model on this machine answers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Protocol, TypeVar
+
+from starfill.assist.completion.assistant import SUPERSEDED, Assistant
+from starfill.assist.completion.result import Completion, Figures
+from starfill.config.settings import Settings
+from starfill.errors import EngineError, StarfillError
+from starfill.jobs import ModelInfo
+from starfill.text.document import Document
+from starfill.util.daemon_thread import in_daemon_thread
+from starfill.util.supersede import NewestWins, until_superseded
+
+Told = Callable[["str | None"], None]
+Reach = Callable[[], Assistant]
+T = TypeVar("T")
+
+
+class Within(Protocol):
+    """As asyncio.wait_for: the result of `work`; TimeoutError, and no more work, where that takes longer."""
+
+    async def __call__(self, work: Awaitable[T], seconds: float, /) -> T: ...
+
+
+MISSES = 3  # answers in a row that came too late, after which the engine rests
+REST = 10.0  # seconds until an engine that was too slow, or wasn't there, is tried again
+
+
+class FallbackAssistant:
+    """remote: the engine elsewhere, which has `engine_latency_budget_ms` for a suggestion. local: on this machine.
+
+    While the remote one is known to fail, and for a while after it was too slow `MISSES` times in a row, the local one
+    is asked at once. A suggestion that is typed through stays with the one that made it. The settings' family and
+    layout are of each one's own model.
+
+    Instead of the remote one there may be the reason why it could not be reached; `reach`, which blocks, tries again.
+    """
+
+    def __init__(
+        self,
+        remote: Assistant | EngineError,
+        local: Assistant,
+        settings: Settings,
+        reach: Reach,
+        clock: Callable[[], float] = time.monotonic,
+        within: Within = asyncio.wait_for,
+    ) -> None:
+        self.remote = remote if isinstance(remote, Assistant) else None
+        self.local = local
+        self._settings, self._reach, self._clock, self._within = settings, reach, clock, within
+        self._trouble = None if isinstance(remote, Assistant) else str(remote)
+        self._misses = 0
+        self._until = clock() + REST  # the end of a rest; also of the time until `reach` is tried again
+        self._reaching: asyncio.Task[None] | None = None
+        self._told: Told | None = None
+        self._said: str | None = None  # what was told last
+        self._answered: dict[str, Assistant] = {}  # by document: who has answered last
+        self._requests: NewestWins[str, None] = NewestWins()  # by document
+        self._closed = False
+        if self.remote is not None:
+            self.remote.watch(self._heard)
+
+    @property
+    def info(self) -> ModelInfo:
+        return (self.remote or self.local).info
+
+    @property
+    def substitute(self) -> ModelInfo | None:
+        """Who suggests while the engine can't be reached."""
+        return self.local.info
+
+    @property
+    def problem(self) -> str | None:
+        return next((each.problem for each in self._both if each.problem is not None), None)
+
+    def configure(self, settings: Settings) -> None:
+        self._settings = settings
+        self._misses = 0  # the budget may be another one
+        for each in self._both:
+            each.configure(settings)
+        self._tell()
+
+    def watch(self, told: Told) -> None:
+        self._told = told
+        self._tell()
+
+    def accepted(self, uri: str) -> None:
+        for each in self._both:
+            each.accepted(uri)
+
+    def forget(self, uri: str) -> None:
+        self._answered.pop(uri, None)
+        self._requests.supersede(uri, None)
+        for each in self._both:
+            each.forget(uri)
+
+    def changed(self, document: Document, offset: int) -> None:
+        """The one here computes ahead where it was needed before; an engine elsewhere never does."""
+        if self.remote is None or not self.remote.goes_on(document, offset, 1):
+            self.local.changed(document, offset)
+
+    def close(self) -> None:
+        """From any thread, as an assistant's."""
+        self._closed = True
+        for each in self._both:
+            each.close()
+
+    async def complete(
+        self, document: Document, offset: int, *, automatic: bool = True, candidates: int | None = None
+    ) -> Completion:
+        """The newest request for a document wins, also over one that the other assistant works at."""
+        uri = document.uri
+        request = self._requests.begin(uri, None)
+        work = asyncio.ensure_future(self._answer(document, offset, automatic, candidates))
+        try:
+            found = await until_superseded(request, work)
+        finally:
+            work.cancel()
+            self._requests.end(uri, request)
+        return found or Completion(uri, document.version, (), Figures(reason=SUPERSEDED), superseded=True)
+
+    async def _answer(self, document: Document, offset: int, automatic: bool, candidates: int | None) -> Completion:
+        began = time.perf_counter()
+        count = candidates or (1 if automatic else self._settings.candidates)
+        shown = self._answered.get(document.uri)
+        goes_on = shown is not None and shown.goes_on(document, offset, count)
+        waited = 0.0
+        if self.remote is not None and (shown is self.remote if goes_on else self._worth_asking):
+            found = await self._in_time(self.remote, document, offset, automatic, candidates)
+            if found is not None:
+                self._answered[document.uri] = self.remote
+                return found
+            waited = (time.perf_counter() - began) * 1e3
+        self._look_again()
+        found = await self.local.complete(document, offset, automatic=automatic, candidates=candidates)
+        self._answered[document.uri] = self.local
+        return replace(found, figures=replace(found.figures, total_ms=found.figures.total_ms + waited))
+
+    async def _in_time(
+        self, remote: Assistant, document: Document, offset: int, automatic: bool, candidates: int | None
+    ) -> Completion | None:
+        """None where it takes longer than the budget, or fails."""
+        asked = remote.complete(document, offset, automatic=automatic, candidates=candidates)
+        try:
+            found = await self._within(asked, self._settings.engine_latency_budget_ms / 1e3)
+        except asyncio.TimeoutError:
+            self._misses += 1
+            self._until = self._clock() + REST
+        except EngineError:
+            return None  # it tells by itself when that will last
+        else:
+            if found.figures.source == "model":
+                self._misses = 0
+            self._tell()
+            return found
+        self._tell()
+        return None
+
+    @property
+    def _worth_asking(self) -> bool:
+        return self._trouble is None and (self._misses < MISSES or self._clock() >= self._until)
+
+    def _look_again(self) -> None:
+        """For an engine that wasn't there: beside the typing, now and then."""
+        if self.remote is None and self._reaching is None and self._clock() >= self._until:
+            self._reaching = asyncio.ensure_future(self._find())
+
+    async def _find(self) -> None:
+        try:
+            found = await asyncio.wrap_future(in_daemon_thread(self._reach))
+            if self._closed:
+                in_daemon_thread(found.close)
+                return
+            found.configure(self._settings)
+            found.watch(self._heard)
+            self.remote, self._trouble = found, None
+        except StarfillError as error:
+            self._trouble = str(error)
+        finally:
+            self._until = self._clock() + REST
+            self._reaching = None
+        self._tell()
+
+    @property
+    def _both(self) -> list[Assistant]:
+        return [each for each in (self.remote, self.local) if each is not None]
+
+    def _heard(self, trouble: str | None) -> None:
+        """From the engine, on a thread of its own."""
+        self._trouble = trouble
+        self._tell()
+
+    def _tell(self) -> None:
+        says = self._trouble
+        if says is None and self._misses >= MISSES:
+            budget = self._settings.engine_latency_budget_ms
+            says = f"{self.info.device} takes longer than the {budget} ms that engine.latencyBudgetMs allows"
+        if self._told is not None and says != self._said:
+            self._said = says
+            self._told(says)

@@ -1,0 +1,255 @@
+"""The prompt of a completion: which layout, which window, and what a typed character costs.
+
+A prompt has a prefix P, a suffix S and the middle that the model writes. The layouts, here as StarCoder spells them
+(each family has strings and rules of its own, see `families`):
+
+    psm           <fim_prefix>P<fim_suffix>S<fim_middle>           P ends at the cursor: typing moves all of S
+    anchored-psm  <fim_prefix>P<fim_suffix>S<fim_middle>typed      P ends at the anchor: typing appends
+    spm           <fim_prefix><fim_suffix>S<fim_middle>P typed     P and the middle are one text: typing appends
+    prefix        P typed                                          for models that know no middle: S isn't shown
+
+Anchored PSM is published as EFIM (arXiv 2505.21889). SPM is written as StarCoder was trained with it ("SPM variant 2"
+of the FIM paper, arXiv 2207.14255); other tools' suffix-first orders are unknown to the model.
+
+Everything here is a pure function of (document, offset, previous anchor). The anchor, once set, stands for as long as
+the text before it and the text after the cursor are what they were, wherever in the file they have moved to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import cast
+from urllib.parse import unquote, urlsplit
+
+from starfill.assist.completion.context_window import Part, cut_prefix, cut_suffix, find_start, model_text
+from starfill.assist.completion.token_healing import drop
+from starfill.assist.prompts.family import Dialect, Layout
+from starfill.assist.prompts.template import Field, fill
+from starfill.assist.prompts.tokenizer import Tokenizer
+from starfill.code.brackets import CLOSERS, auto_closed, scan
+from starfill.text.document import Document
+
+MAX_TYPED = 256  # tokens after the anchor; then a new one is set
+MAX_TYPED_CHARS = 2048  # the same in characters, before anything is encoded
+LINE_REACH = 2000  # characters of the cursor's line that are looked at, to either side
+GAP = 64  # characters between cursor and suffix: what the editor inserted with an opener
+EARLIER = 8  # anchors of places left that are remembered; the engine has no more states of a document
+SUFFIX_SHARE = 1 / 4  # of the window; prefix and suffix each take what the other doesn't need
+MAX_HEADER = 48  # tokens for the file's path
+PATH_NAMES = 2  # of the path, its last ones; a model has seen paths within their project
+NO_SUFFIX = Part("", (), whole=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What stays the same from prompt to prompt. context: tokens of prompt and answer. answer: tokens of it kept free.
+
+    The parts are budgeted, never the finished prompt, so no sentinel can be cut off.
+    """
+
+    tokenizer: Tokenizer
+    dialect: Dialect
+    layout: Layout
+    context: int
+    answer: int
+
+    @property
+    def joins(self) -> bool:
+        """Whether the prefix and what was typed are one text, encoded as one."""
+        return Field("text") in self.dialect.orders[self.layout]
+
+    @property
+    def typed(self) -> int:
+        """Tokens reserved for what is typed after the anchor."""
+        return min(MAX_TYPED, (self.context - self.answer) // 8)
+
+    @property
+    def window(self) -> int:
+        """Tokens for prefix and suffix together."""
+        order = self.dialect.orders[self.layout]
+        controls = sum(isinstance(piece, int) for piece in order) + (self.dialect.bos is not None)
+        return self.context - self.answer - self.typed - controls - self.header_room
+
+    @property
+    def header_room(self) -> int:
+        """Tokens reserved for the file's path."""
+        wanted = Field("header") in self.dialect.orders[self.layout] and self.dialect.header
+        return min(MAX_HEADER, (self.context - self.answer) // 16) if wanted else 0
+
+    def encode_prefix(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text, start=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """Where the typing began, with the text around it. offset: of the anchor in the document last seen.
+
+    header: the tokens that tell the model the file's path. earlier: anchors of places that the cursor has left, the
+    last one first: back there the same prompt is asked for again, whose state the engine may still have.
+    """
+
+    setup: Setup
+    header: tuple[int, ...]
+    offset: int
+    prefix: Part
+    suffix: Part
+    earlier: tuple[Anchor, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """ids: for the model. dropped: the bytes that the answer must begin with (healing), cut: the ids that they had.
+
+    typed: text since the anchor.
+
+    closers: the auto-closed brackets and quotes right after the cursor, which stand neither in the prefix nor the
+    suffix.
+    """
+
+    ids: tuple[int, ...]
+    dropped: bytes
+    cut: tuple[int, ...]
+    typed: str
+    closers: str
+
+
+def plan(document: Document, offset: int, previous: Anchor | None, setup: Setup) -> tuple[Prompt, Anchor]:
+    """The prompt for a cursor at `offset` (characters), and the anchor to hand in next time."""
+    closers = closers_at(document, offset)
+    known = (previous, *previous.earlier) if previous is not None else ()
+    standing = ((each, kept) for each in known if (kept := _kept(document, offset, each, setup)) is not None)
+    used, anchor = next(standing, (None, None))
+    if anchor is None:
+        anchor = _fresh(document, offset, len(closers), previous, setup)
+    earlier = tuple(replace(each, earlier=()) for each in known if each is not used)
+    anchor = replace(anchor, earlier=earlier[:EARLIER])
+    typed = document.slice(anchor.offset, offset)
+    ids, cut = _lay_out(anchor, typed)
+    dropped = b"".join(setup.tokenizer.token_bytes[token] for token in cut)
+    return Prompt(ids, dropped, cut, typed, closers), anchor
+
+
+def closers_at(document: Document, offset: int) -> str:
+    """The auto-closed brackets and quotes right after the cursor."""
+    line = document.line_of(offset)
+    left = document.slice(max(document.line_start(line), offset - LINE_REACH), offset)
+    right = document.slice(offset, min(document.line_end(line), offset + GAP))
+    return auto_closed(left, right)
+
+
+def _kept(document: Document, offset: int, previous: Anchor, setup: Setup) -> Anchor | None:
+    """A previous anchor at its present place, if it still stands."""
+    if previous.setup != setup or setup.layout is Layout.PSM:
+        return None
+    start = _find_anchor(document, offset, previous)
+    if start is None or offset - start > MAX_TYPED_CHARS:
+        return None
+    typed = document.slice(start, offset)
+    if not _suffix_follows(document, offset, typed, previous.suffix):
+        return None
+    if len(setup.tokenizer.encode(model_text(typed))) > setup.typed:
+        return None
+    return replace(previous, offset=start)
+
+
+def _find_anchor(document: Document, offset: int, anchor: Anchor) -> int | None:
+    """The end of the prefix's text in the document: where it was, or moved by an edit above the window."""
+    prefix = anchor.prefix.text
+    expected = len(prefix) if anchor.prefix.whole else anchor.offset
+    if expected <= offset and document.slice(expected - len(prefix), expected) == prefix:
+        return expected
+    if anchor.prefix.whole:
+        return None
+    region_start = max(0, offset - MAX_TYPED_CHARS - len(prefix))
+    found = document.slice(region_start, offset).find(prefix)
+    return region_start + found + len(prefix) if found >= 0 else None
+
+
+def _suffix_follows(document: Document, offset: int, typed: str, suffix: Part) -> bool:
+    """Whether the suffix comes right after the cursor, or after closers that belong to what was typed.
+
+    `{` and Enter leave the cursor, a line end, indentation and `}` before the suffix: that is still typing.
+    """
+    right = document.slice(offset, offset + GAP + len(suffix.text))
+    length = len(document) - offset - len(suffix.text) if suffix.whole else right.find(suffix.text)
+    if not 0 <= length <= GAP or not right.startswith(suffix.text, length):
+        return False
+    gap = right[:length]
+    if not all(mark in CLOSERS or mark.isspace() for mark in gap):
+        return False
+    closing = scan(gap, scan(typed).open).closing
+    return not gap or (bool(closing) and all(each.fits for each in closing))
+
+
+def _fresh(document: Document, offset: int, closers: int, previous: Anchor | None, setup: Setup) -> Anchor:
+    """A new anchor, with the windows of the previous one where they still serve."""
+    encode = setup.tokenizer.encode
+    end = _anchor_offset(document, offset, setup)
+    after = offset + closers
+    share = int(setup.window * SUFFIX_SHARE)
+    shows_suffix = setup.layout is not Layout.PREFIX
+    suffix = cut_suffix(document, after, share, encode) if shows_suffix else NO_SUFFIX
+    room = setup.window - len(suffix.ids)
+    same_setup = previous if previous is not None and previous.setup == setup else None
+    start = find_start(document, same_setup.prefix, same_setup.offset, end, room) if same_setup else None
+    prefix = cut_prefix(document, end, room, setup.encode_prefix, start)
+    left = setup.window - len(prefix.ids)
+    if shows_suffix and same_setup and _stands(document, after, same_setup.suffix, share // 2):
+        # One that has grown too long is cut to its share at once, or each new anchor would cut it again.
+        suffix = same_setup.suffix if len(same_setup.suffix.ids) <= left else suffix
+    elif shows_suffix and not suffix.whole and left > share:
+        suffix = cut_suffix(document, after, left, encode)
+    return Anchor(setup, header_ids(document.uri, setup), end, prefix, suffix)
+
+
+def header_ids(uri: str, setup: Setup) -> tuple[int, ...]:
+    """What tells the model where the file is: as much of the end of its path as there is room for, or nothing."""
+    parts = urlsplit(uri)
+    names = [name for name in unquote(parts.path).split("/") if name and not name.endswith(":")]
+    if setup.header_room == 0 or parts.scheme == "untitled" or parts.path.endswith(".ipynb"):
+        return ()  # a notebook's name would have the model write JSON
+    for count in range(min(PATH_NAMES, len(names)), 0, -1):
+        path = "/".join(names[-count:])
+        ids = fill(setup.dialect.header, {"path": path}, setup.tokenizer)
+        if len(ids) <= setup.header_room and "\n" not in path:
+            return ids
+    return ()
+
+
+def _stands(document: Document, start: int, suffix: Part, least: int) -> bool:
+    """Whether a previous suffix window stands at `start`, and isn't too short to keep (tokens)."""
+    end = start + len(suffix.text)
+    if suffix.whole != (end == len(document)) or document.slice(start, end) != suffix.text:
+        return False
+    return suffix.whole or len(suffix.ids) >= least
+
+
+def _anchor_offset(document: Document, offset: int, setup: Setup) -> int:
+    """The start of the cursor's line; the cursor itself in plain PSM, and in a line too long to type in."""
+    start = document.line_start(document.line_of(offset))
+    if setup.layout is Layout.PSM or offset - start > LINE_REACH:
+        return offset
+    typed = setup.tokenizer.encode(model_text(document.slice(start, offset)))
+    return offset if len(typed) > setup.typed // 2 else start
+
+
+def _lay_out(anchor: Anchor, typed: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The ids of a prompt, and those that were cut off its end."""
+    setup, prefix, suffix = anchor.setup, anchor.prefix, anchor.suffix
+    dialect, tokenizer = setup.dialect, setup.tokenizer
+    if setup.joins:
+        # One text, so one encoding; joined it may take a token more than its parts, which the front then gives up.
+        last = model_text(prefix.text + typed)
+        room = setup.window + setup.typed - len(suffix.ids)
+        last_ids = tuple(setup.encode_prefix(last))[-room:]
+    else:
+        last = model_text(typed)
+        last_ids = tuple(tokenizer.encode(last))
+    dropped: tuple[int, ...] = ()
+    if setup.layout in dialect.family.healed and last_ids:
+        last_ids, dropped = drop(last_ids, last, tokenizer.token_bytes)
+    parts = {"header": anchor.header, "prefix": prefix.ids, "suffix": suffix.ids, "typed": last_ids, "text": last_ids}
+    ids: list[int] = [] if dialect.bos is None else [dialect.bos]
+    for piece in dialect.orders[setup.layout]:
+        ids += parts[piece.name] if isinstance(piece, Field) else [cast(int, piece)]
+    return tuple(ids), dropped

@@ -1,0 +1,137 @@
+"""What the model is asked for a suggestion, and what its answer comes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from starfill.assist.completion.cursor_context import Place, place_at
+from starfill.assist.completion.fim_prompt import Anchor, Prompt, Setup, plan
+from starfill.assist.completion.postprocess import polish
+from starfill.assist.completion.stopping import Stopper
+from starfill.assist.completion.token_healing import MAX_DROPPED, TokenIndex, allowed_after
+from starfill.assist.prompts.detokenizer import Detokenizer, decode
+from starfill.assist.prompts.family import Dialect, Layout
+from starfill.assist.prompts.tokenizer import Tokenizer
+from starfill.config.settings import Settings
+from starfill.jobs import Finish, Job, Priority, Result, Sampling
+from starfill.text.document import Document
+from starfill.text.position import Edit
+
+USUAL_CONTEXT = 2048  # tokens, where the setting leaves it to us
+LINE_TOKENS = 48  # more than a line of code needs; a model that goes on is lost
+VARIED = 0.4  # the temperature of several candidates when the user's is 0, which would make them all the same
+BEFORE_DRAFT = 3  # tokens of the prompt by which an answer is found in the draft
+
+
+@dataclass(frozen=True, slots=True)
+class FimRequest:
+    """The prompt for a place. Under the same settings, equal requests have equal answers."""
+
+    prompt: Prompt
+    place: Place
+    offset: int
+
+
+@dataclass(slots=True, eq=False)
+class PendingAnswer:
+    """A request that the model was given. written: what it has answered so far, growing on the engine's thread.
+
+    result: once the answer is whole.
+    """
+
+    request: FimRequest
+    written: list[int] = field(default_factory=list)
+    result: Result | None = None
+
+    @property
+    def draft(self) -> tuple[int, ...]:
+        """What the next answer probably repeats."""
+        return (*self.request.prompt.ids[-BEFORE_DRAFT:], *self.written)
+
+    def answered(self, future: Future[Result]) -> None:
+        """To be called when the job has ended, on any thread."""
+        if future.exception() is None and is_whole(future.result()):
+            self.result = future.result()
+
+
+class Requester:
+    """How one model is asked under one state of the settings.
+
+    problem: a sentence on a setting that this model can't follow, or None.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, dialect: Dialect, index: TokenIndex, settings: Settings, context_length: int
+    ) -> None:
+        layout, self.problem = dialect.layout(settings.layout)
+        context = min(context_length, settings.context_tokens or USUAL_CONTEXT)
+        answer = min(settings.max_new_tokens, context // 2)
+        self.setup = Setup(tokenizer, dialect, layout, context, answer)
+        self.settings = settings
+        self._index = index
+
+    def request(self, document: Document, offset: int, anchor: Anchor | None) -> tuple[FimRequest, Anchor]:
+        """What to ask for a cursor at `offset` (characters), and the anchor to hand in next time."""
+        prompt, anchor = plan(document, offset, anchor, self.setup)
+        place = place_at(document, offset, prompt.closers, self.settings.multi_line, self.setup.dialect.leaks)
+        return FimRequest(prompt, place, offset), anchor
+
+    def job(self, uri: str, pending: PendingAnswer, count: int, draft: tuple[int, ...], priority: Priority) -> Job:
+        prompt, settings = pending.request.prompt, self.settings
+        varied = count > 1 and settings.temperature == 0
+        most = self.setup.answer if pending.request.place.multi_line else min(self.setup.answer, LINE_TOKENS)
+        return Job(
+            key=uri,
+            ids=prompt.ids,
+            max_new_tokens=most + (MAX_DROPPED if prompt.dropped else 0),
+            stop_ids=self.setup.dialect.stop_ids,
+            sampling=Sampling(VARIED if varied else settings.temperature, settings.top_p),
+            candidates=count,
+            priority=priority,
+            on_token=self._watch(pending, count),
+            allowed=allowed_after(self._index, prompt.dropped),
+            begins=prompt.cut,
+            draft=draft,
+        )
+
+    def prefill(self, uri: str, request: FimRequest) -> Job:
+        """Only computes the prompt, while there is nothing else to do."""
+        return Job(uri, request.prompt.ids, max_new_tokens=0, priority=Priority.IDLE)
+
+    def goes_on(self, request: FimRequest, before: FimRequest) -> bool:
+        """Whether computing a prompt leaves the KV state of the one before it as it is, or as good as it was."""
+        kept = len(before.prompt.ids) - MAX_DROPPED
+        same = request.prompt.ids[:kept] == before.prompt.ids[:kept]
+        return same or self.setup.layout is Layout.PSM  # where each typed character moves the suffix anyway
+
+    def read(self, result: Result, request: FimRequest) -> tuple[tuple[Edit, ...], str | None]:
+        """The different edits of a result; or none, and the first candidate's reason."""
+        edits: dict[Edit, None] = {}
+        reasons = []
+        for ids, finish in zip(result.candidates, result.finish, strict=True):
+            text = decode(self.setup.tokenizer.token_bytes, ids, skip=len(request.prompt.dropped))
+            edit, reason = polish(text, request.place, request.offset, cut_short=finish is Finish.LENGTH)
+            if edit is not None:
+                edits[edit] = None
+            reasons.append(reason)
+        return tuple(edits), None if edits else reasons[0]
+
+    def _watch(self, pending: PendingAnswer, count: int) -> Callable[[int, int], bool]:
+        """A job's `on_token`: ends each candidate as soon as its text has ended."""
+        skip, token_bytes = len(pending.request.prompt.dropped), self.setup.tokenizer.token_bytes
+        watches = [(Detokenizer(token_bytes, skip), Stopper(pending.request.place)) for _ in range(count)]
+
+        def on_token(candidate: int, token: int) -> bool:
+            if candidate == 0:
+                pending.written.append(token)
+            detokenizer, stopper = watches[candidate]
+            return stopper.feed(detokenizer.feed(token))
+
+        return on_token
+
+
+def is_whole(result: Result) -> bool:
+    """Whether an answer is whole, not cut short by a newer request or a cancel."""
+    return not {Finish.CANCELLED, Finish.SUPERSEDED} & set(result.finish)

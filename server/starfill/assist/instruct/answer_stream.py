@@ -1,0 +1,84 @@
+"""An answer's text while its tokens arrive: decoded on the engine's thread, shown on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from starfill.assist.instruct.repetition import first_round
+from starfill.assist.prompts.detokenizer import Detokenizer
+
+OnText = Callable[[str, int], None]
+Later = Callable[[float, Callable[[], None]], object]
+LOOKS = 16  # tokens between two looks for an answer that goes round in circles
+INTERVAL = 0.05  # seconds between two texts that are shown; a small model writes a token each millisecond
+
+
+def end_of(text: str, stops: Sequence[str], start: int = 0) -> int | None:
+    """Where an answer ends: before the first of `stops` that begins at `start` or later; None while it may go on."""
+    return min((at for stop in stops if (at := text.find(stop, start)) >= 0), default=None)
+
+
+def settled(text: str, stops: Sequence[str]) -> str:
+    """What of an unfinished answer will stay: without an end that may be the beginning of a stop."""
+    held = max((n for stop in stops for n in range(1, len(stop)) if text.endswith(stop[:n])), default=0)
+    return text[: len(text) - held]
+
+
+class Listener:
+    """A job's `on_token`: ends an answer at a stop text or in a circle, and hands on what there is, if not too often.
+
+    Made on the event loop, on which `on_text` is called with the text and the tokens so far. earlier: tokens that were
+    generated before, which count too. source: the code that it is about; see `circles`. later: calls a function on the
+    event loop after so many seconds.
+    """
+
+    def __init__(
+        self,
+        token_bytes: Sequence[bytes],
+        stops: Sequence[str],
+        on_text: OnText,
+        source: str = "",
+        earlier: int = 0,
+        later: Later | None = None,
+    ) -> None:
+        self._detokenizer = Detokenizer(token_bytes)
+        self._stops, self._on_text, self._source = stops, on_text, source
+        self._overlap = max((len(stop) - 1 for stop in stops), default=0)
+        self._loop = asyncio.get_running_loop()
+        self._later = later or self._loop.call_later
+        self._text, self._tokens = "", earlier
+        self._shown = earlier
+        self._pending = False  # a call of `_show` is on its way
+        self._closed = False
+
+    def on_token(self, candidate: int, token: int) -> bool:
+        piece = self._detokenizer.feed(token)
+        start = max(0, len(self._text) - self._overlap)
+        self._text += piece
+        self._tokens += 1
+        if not self._pending and not self._closed:
+            self._pending = True
+            with suppress(RuntimeError):  # the loop was closed just now
+                self._loop.call_soon_threadsafe(self._show)
+        if self._tokens % LOOKS == 0 and first_round(self._text, self._source) is not None:
+            return True
+        return bool(piece) and end_of(self._text, self._stops, start) is not None
+
+    def close(self) -> None:
+        """Nothing is shown any more."""
+        self._closed = True
+
+    def _show(self) -> None:
+        if self._closed:
+            return
+        text, self._shown = self._text, self._tokens
+        self._on_text(settled(text[: end_of(text, self._stops)], self._stops).lstrip(), self._shown)
+        self._later(INTERVAL, self._again)
+
+    def _again(self) -> None:
+        self._pending = False
+        if self._tokens > self._shown:  # what came meanwhile has asked for nothing
+            self._pending = True
+            self._show()

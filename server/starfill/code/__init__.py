@@ -1,0 +1,1 @@
+"""Source code as a syntax tree, or as brackets and indentation."""

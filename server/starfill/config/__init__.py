@@ -1,0 +1,1 @@
+"""The settings, what they may be, and where files lie."""

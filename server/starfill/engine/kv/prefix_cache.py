@@ -1,0 +1,180 @@
+"""KV states, reused by longest common prefix; several per document, so that a place visited before is still there.
+
+A prompt goes on in its document's state where that loses next to nothing. A jump of the cursor would lose a lot: then
+what both prompts share is copied (milliseconds, where computing it takes seconds), and the old state stays for the way
+back. All states together are bounded in bytes, the least recently used dropped first. Those in a GPU's memory are
+not dropped but parked: moved to the host's memory, which is bounded too, and brought back when they are used again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+
+from starfill.engine.kv.kv_cache import KVCache, KVShape
+from starfill.util.common_prefix import common_prefix
+from starfill.util.machine_memory import system_memory
+
+SPARE = 16  # tokens of an earlier prompt that may be lost, or computed again, without looking for something better
+PLACES = 8  # states of one document
+HOST_SHARE = 4  # parked states may take a quarter of the memory that is free when there are some for the first time
+
+Key = tuple[Hashable, Hashable]  # a model, and the document or whatever else its job stands for
+
+
+class Slot:
+    """Token ids and the KV state computed from exactly them.
+
+    asked: as many of them, at most, were in a prompt that somebody wanted; the rest was generated or only foreseen.
+    """
+
+    def __init__(self, cache: KVCache, ids: Sequence[int] = ()) -> None:
+        self.cache = cache
+        self.ids = list(ids)
+        self.asked = len(self.ids)
+
+    def trim(self, length: int) -> None:
+        self.cache.trim(length)
+        del self.ids[length:]
+
+    def fork(self, length: int | None = None) -> Slot:
+        """A slot of its own with the same ids and state, or the first `length` of them."""
+        length = len(self.ids) if length is None else length
+        return Slot(self.cache.fork(length), self.ids[:length])
+
+    def loss(self, length: int) -> int:
+        """How much of what was asked for a trim would throw away."""
+        return min(self.asked, len(self.ids)) - length
+
+
+class Slots:
+    """budget: bytes for all slots together that aren't parked. host_budget: for those that are; None to find one."""
+
+    def __init__(self, budget: int = 0, host_budget: int | None = None) -> None:
+        self.budget, self.host_budget = budget, host_budget
+        self._slots: OrderedDict[Slot, Key] = OrderedDict()  # the most recently used last
+
+    def __iter__(self) -> Iterator[Slot]:
+        return iter(self._slots)
+
+    def take(
+        self, key: Key, ids: Sequence[int], shape: KVShape, busy: Collection[Slot] = (), *, foreseen: bool = False
+    ) -> Slot:
+        """A slot of `key` with what any slot of its model shares with `ids`, less one: the last is fed for its logits.
+
+        busy: slots that other jobs are working in; they are copied, as those of other documents are, and never changed.
+        foreseen: nobody has asked for this prompt yet, so that it isn't worth keeping when another one comes.
+        """
+        best, shared = self._best(key, ids)
+        if best is None:
+            slot = Slot(KVCache(shape))
+        elif self._slots[best] == key and best not in busy and best.loss(shared) <= SPARE:
+            slot = best
+            slot.trim(shared)
+        else:
+            slot = best.fork(shared)
+        if slot.cache.parked:
+            slot.cache.reserve(len(ids) - len(slot.ids))
+        slot.asked = min(slot.asked, shared) if foreseen else len(ids)
+        self.add(key, slot)
+        return slot
+
+    def shared(self, key: Key, ids: Sequence[int]) -> int:
+        """How many of `ids` needn't be computed."""
+        return self._best(key, ids)[1]
+
+    def add(self, key: Key, slot: Slot) -> None:
+        """Hold a slot from now on, as the most recently used; of a document with too many the oldest goes."""
+        self._slots[slot] = key
+        self._slots.move_to_end(slot)
+        places = [each for each, its in self._slots.items() if its == key]
+        if len(places) > PLACES:
+            self.drop(places[0])
+
+    def shrink(self, keep: Collection[Slot]) -> None:
+        """Park or drop least recently used slots until the budgets hold; those in `keep` stay even beyond them."""
+        total = self.held
+        for slot in list(self._slots):
+            if total <= self.budget:
+                break
+            if slot not in keep and not slot.cache.parked:
+                total -= slot.cache.nbytes
+                self._leave(slot, keep)
+        self._shrink_host(keep)
+
+    def clear_device(self, keep: Collection[Slot]) -> int:
+        """Move everything but `keep` out of a device's memory, and hold less in it from now on; bytes freed."""
+        held = self.held
+        for slot in reversed(list(self._slots)):
+            if slot not in keep and slot.cache.shape.on_device and not slot.cache.parked:
+                self._leave(slot, keep)
+        freed = held - self.held
+        if freed:
+            self.budget = min(self.budget, held) * 3 // 4
+        return freed
+
+    def _leave(self, slot: Slot, keep: Collection[Slot]) -> None:
+        """Out of the memory that it is computed with: to the host's where that is another and has room."""
+        if not slot.cache.shape.on_device:
+            self.drop(slot)
+            return
+        try:
+            slot.cache.park()
+        except (RuntimeError, MemoryError):
+            self.drop(slot)
+        self._shrink_host(keep)
+
+    def _shrink_host(self, keep: Collection[Slot]) -> None:
+        parked = [slot for slot in self._slots if slot.cache.parked]
+        if parked and self.host_budget is None:
+            self.host_budget = system_memory().available // HOST_SHARE
+        total = sum(slot.cache.nbytes for slot in parked)
+        for slot in parked:
+            if total <= (self.host_budget or 0):
+                return
+            if slot not in keep:
+                total -= slot.cache.nbytes
+                self.drop(slot)
+
+    def drop(self, slot: Slot) -> None:
+        self._slots.pop(slot, None)
+
+    def drop_all(self, chosen: Callable[[Key], bool]) -> None:
+        for slot in [slot for slot, key in self._slots.items() if chosen(key)]:
+            self.drop(slot)
+
+    def latest(self, model: Hashable) -> dict[Hashable, Slot]:
+        """The most recently used slot of each document of a model, in order of use."""
+        found: dict[Hashable, Slot] = {}
+        for slot, (owner, document) in self._slots.items():
+            if owner is model:
+                found.pop(document, None)
+                found[document] = slot
+        return found
+
+    @property
+    def held(self) -> int:
+        """Bytes of what isn't parked."""
+        return sum(slot.cache.nbytes for slot in self._slots if not slot.cache.parked)
+
+    def _best(self, key: Key, ids: Sequence[int]) -> tuple[Slot | None, int]:
+        """The slot that shares most with `ids`, and how much of it can be used. Among equals one of the document's own.
+
+        Its own come first, and good enough ends the search: a keystroke goes on where the one before it was.
+        """
+        best: Slot | None = None
+        most, wanted = -1, len(ids) - 1
+        newest_first = ((slot, its) for slot, its in reversed(self._slots.items()) if its[0] is key[0])
+        for slot, its in sorted(newest_first, key=lambda item: item[1] != key):
+            if _may_share(slot.ids, ids, most + 1):
+                shared = min(common_prefix(slot.ids, ids), wanted)
+                if shared > most:
+                    best, most = slot, shared
+                if its == key and wanted - most <= SPARE:
+                    break
+        return best, max(most, 0)
+
+
+def _may_share(a: Sequence[int], b: Sequence[int], length: int) -> bool:
+    """Whether `a` may share `length` leading ids with `b`: a look at the last of them, which tells most apart."""
+    return length <= min(len(a), len(b)) and (length == 0 or a[length - 1] == b[length - 1])

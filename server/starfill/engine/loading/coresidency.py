@@ -1,0 +1,38 @@
+"""Whether a second model fits into memory beside the one that is loaded."""
+
+from __future__ import annotations
+
+import torch
+
+from starfill.checkpoint.config import CheckpointConfig
+from starfill.checkpoint.weights import Weights
+from starfill.engine.loading.inspect import shown_bytes
+from starfill.engine.loading.loader import parse_architecture
+from starfill.engine.loading.weight_memory import demand, held
+from starfill.errors import CheckpointError
+from starfill.jobs import ModelInfo
+from starfill.util.machine_memory import anonymous_memory, system_memory
+
+CONTEXT = 2048  # tokens of one document's state that there has to be room for
+
+
+def check_fits(config: CheckpointConfig, device: torch.device, first: ModelInfo) -> None:
+    """Raises CheckpointError where the checkpoint would have to push weights of `first` out of memory.
+
+    On a GPU `devices_of` finds that out. Weights that are mapped from a file count as free memory to the system, though
+    the model reads all of them for each token: so what is free is what the process could have in all, without `first`.
+    """
+    if device.type != "cpu":
+        return
+    architecture = parse_architecture(config)
+    parts = held(config, architecture, Weights.open(config), device.type)
+    context = min(CONTEXT, architecture.context_length)
+    needed = demand(config, architecture, parts.total, device).needs(1, context).total
+    own = anonymous_memory()
+    room = system_memory().available + (first.weight_bytes if own is None else own) - first.weight_bytes
+    if needed > room:
+        raise CheckpointError(
+            f"{config.folder} needs about {shown_bytes(needed)} of memory, but beside {first.name} there are"
+            f" {shown_bytes(max(room, 0))}: set instruct.model to a smaller checkpoint, or to none, so that"
+            f" {first.name} does both"
+        )

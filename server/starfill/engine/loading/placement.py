@@ -1,0 +1,43 @@
+"""Which GPU holds which layer, where one is too small for a checkpoint."""
+
+from __future__ import annotations
+
+import torch
+
+from starfill.checkpoint.config import CheckpointConfig
+from starfill.checkpoint.weights import Weights
+from starfill.engine.loading.loader import parse_architecture
+from starfill.engine.loading.memory_needs import place
+from starfill.engine.loading.weight_memory import demand, held
+from starfill.errors import CheckpointError
+
+CONTEXT = 2048  # tokens of state that each device keeps room for
+
+
+def free_on_gpus() -> tuple[int, ...]:
+    """Free bytes of each visible GPU."""
+    return tuple(torch.cuda.mem_get_info(i)[0] for i in range(torch.cuda.device_count()))
+
+
+def devices_of(config: CheckpointConfig, device: torch.device) -> tuple[torch.device, ...]:
+    """The device of each layer, for `load_model`.
+
+    Raises CheckpointError when the weights don't fit on all of them together.
+    """
+    architecture = parse_architecture(config)
+    if device.type != "cuda":
+        return (device,) * architecture.n_layer
+    free = free_on_gpus()
+    parts = held(config, architecture, Weights.open(config), "cuda")
+    layers = list(parts.layers)
+    layers[0] += parts.before
+    layers[-1] += parts.after
+    needs = demand(config, architecture, 0, device).needs(1, CONTEXT)
+    for reserve in (needs.total, 0):  # better with too little room for long contexts than not at all
+        placed = place(layers, free, reserve)
+        if placed is not None:
+            return tuple(torch.device("cuda", index) for index in placed)
+    raise CheckpointError(
+        f"{config.folder} needs {parts.total / 1e9:.1f} GB of GPU memory for its weights, and {sum(free) / 1e9:.1f} GB"
+        f" are free ({len(free)} x GPU): take a smaller checkpoint, or set device to 'cpu'"
+    )

@@ -1,0 +1,133 @@
+"""Steps captured as CUDA graphs: one for each number of rows and each reach of context, replayed for any document.
+
+A graph repeats its kernels on the addresses that they were captured with. What changes from step to step - ids,
+positions, where each row's KV storage stands - is in a table that is filled before. Rows that a step has too few are
+padded: they write to a page of no document, and what they answer isn't looked at.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from starfill.engine.cuda.packed_weights import ROWS, launching_on
+from starfill.engine.kv.kv_cache import BLOCK, KVCache, KVShape
+from starfill.engine.models.cuda_steps import Table
+
+HEIGHTS = (1, 2, 4, 8, ROWS)  # rows of the steps that are captured
+REACH, GROWTH = 1024, 4  # positions that the smallest graphs look back over, and how much further each next one does
+
+Step = Callable[[Table, torch.Tensor], None]  # computes a table's rows, and their logits float32 [R, vocab]
+Capture = Callable[[Callable[[], None]], Callable[[], None]]  # to what repeats the work, on the same tensors
+
+
+class CudaCapture:
+    """On a stream of its own, since the default one can't be captured; the memory of all graphs is one pool.
+
+    There a graph owns what it uses only while it runs: the next replay may overwrite it.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._pool = torch.cuda.graph_pool_handle()
+
+    def __call__(self, work: Callable[[], None]) -> Callable[[], None]:
+        graph = torch.cuda.CUDAGraph()
+        # Another model may compute or load meanwhile: only what this thread does could spoil the capture.
+        mode = "thread_local"
+        with torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode=mode):
+            work()
+        return graph.replay
+
+
+@dataclass(frozen=True, slots=True)
+class Buffers:
+    """What graphs of so many rows read and write: numbers int64 [3 + layers, rows], logits float32 [rows, vocab]."""
+
+    numbers: torch.Tensor
+    logits: torch.Tensor
+
+
+class Graphs:
+    """Runs steps of at most ROWS rows. capture None: computes each anew, with as many rows as it has.
+
+    It keeps no step, only what was captured of one: whoever has both hands it over each time, so that nothing points
+    back at a model and delays its end. reach: positions of the model's context.
+    """
+
+    def __init__(self, kv: KVShape, vocab_size: int, reach: int, capture: Capture | None) -> None:
+        self._kv, self._vocab_size, self._capture = kv, vocab_size, capture
+        self._dump = torch.zeros(2, kv.kv_heads, BLOCK, kv.head_dim, dtype=kv.dtype, device=kv.device)
+        self._padding = torch.tensor([BLOCK, *[self._dump.data_ptr()] * kv.layers])
+        self._buffers: dict[int, Buffers] = {}
+        self._replays: dict[tuple[int, int], Callable[[], None]] = {}
+        self._reaches = [min(REACH, reach)]
+        while self._reaches[-1] < reach:
+            self._reaches.append(min(self._reaches[-1] * GROWTH, reach))
+
+    def __call__(self, step: Step, ids: torch.Tensor, caches: Sequence[KVCache], last: int) -> torch.Tensor:
+        """ids int64 [R], on the CPU or the device: rows of one cache, or one of each -> logits float32 [last, vocab].
+
+        Room in the caches must be reserved; they don't count the rows yet. The logits are the caller's to keep.
+        """
+        rows, reach = len(ids), max(cache.length for cache in caches) + len(ids) // len(caches)
+        with launching_on(self._kv.device):
+            if self._capture is None:
+                buffers = self._new_buffers(rows)
+                self._fill(buffers, ids, caches)
+                step(Table(buffers.numbers, reach), buffers.logits)
+                return buffers.logits[rows - last :]
+            height = next(height for height in HEIGHTS if height >= rows)
+            replay = self._replay(step, height, next(each for each in self._reaches if each >= reach))
+            buffers = self._buffers[height]
+            self._fill(buffers, ids, caches)
+            replay()
+            return buffers.logits[rows - last : rows].clone()
+
+    def prepare(self, step: Step, report: Callable[[float, str], None]) -> None:
+        """Capture all graphs, the largest first: the others find room in the memory that it took."""
+        if self._capture is None:
+            return
+        kinds = list(itertools.product(reversed(HEIGHTS), reversed(self._reaches)))
+        with launching_on(self._kv.device):
+            for done, (height, reach) in enumerate(kinds):
+                report(1.0, f"preparing the GPU, {done} of {len(kinds)}")
+                self._replay(step, height, reach)
+
+    def _replay(self, step: Step, height: int, reach: int) -> Callable[[], None]:
+        found = self._replays.get((height, reach))
+        if found is None:
+            assert self._capture is not None
+            buffers = self._buffers.setdefault(height, self._new_buffers(height))
+            self._fill(buffers, torch.zeros(0, dtype=torch.int64), ())
+
+            def work() -> None:
+                step(Table(buffers.numbers, reach), buffers.logits)
+
+            work()  # kernels are compiled and loaded now, which a capture doesn't allow
+            found = self._replays[height, reach] = self._capture(work)
+        return found
+
+    def _new_buffers(self, rows: int) -> Buffers:
+        numbers = torch.zeros(3 + self._kv.layers, rows, dtype=torch.int64, device=self._kv.device)
+        return Buffers(numbers, torch.empty(rows, self._vocab_size, device=self._kv.device))
+
+    def _fill(self, buffers: Buffers, ids: torch.Tensor, caches: Sequence[KVCache]) -> None:
+        """The rows' numbers, see `Table`, then those of padding."""
+        rows, each = len(ids), len(ids) // max(len(caches), 1)
+        on_host = ids.device.type == "cpu"
+        numbers = torch.zeros(*buffers.numbers.shape, dtype=torch.int64)
+        if on_host:
+            numbers[0, :rows] = ids
+        for start, cache in zip(range(0, rows, each or 1), caches, strict=True):
+            numbers[1, start : start + each] = torch.arange(cache.length, cache.length + each)
+            numbers[2:, start : start + each] = cache.column()[:, None]
+        if rows < numbers.shape[1]:
+            numbers[2:, rows:] = self._padding[:, None]
+        # From pageable memory: the driver has taken it when this returns, and nothing waits for the device.
+        buffers.numbers.copy_(numbers, non_blocking=True)
+        if not on_host:
+            buffers.numbers[0, :rows] = ids

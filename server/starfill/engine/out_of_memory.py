@@ -1,0 +1,88 @@
+"""What happens when a GPU's memory runs out: other documents' states leave it, less is computed at once, it is told.
+
+A pass that failed for want of memory has computed nothing (see `generate.feed`), so it is tried again after each of
+these, and only when nothing else can be done the job fails, and the engine goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+
+import torch
+
+from starfill.engine.chunking import Pace
+from starfill.engine.kv.prefix_cache import Slot, Slots
+from starfill.errors import EngineError
+from starfill.jobs import Job
+
+Told = Callable[[str | None], None]
+logger = logging.getLogger(__name__)
+WORDS = ("out of memory", "ALLOC_FAILED")  # of the driver, and of NVIDIA's libraries: they allocate for themselves
+
+
+@contextmanager
+def shortage_named() -> Iterator[None]:
+    """Whatever failed inside for want of memory is a torch.OutOfMemoryError, as when torch's own allocator has none.
+
+    A capture that runs out of memory fails once more where it ends, which hides the reason.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        told: BaseException | None = error
+        while told is not None:
+            if isinstance(told, torch.OutOfMemoryError) or any(word in str(told) for word in WORDS):
+                raise torch.OutOfMemoryError(str(told)) from error
+            told = told.__context__
+        raise
+
+
+class Room:
+    """`make` and `none_for` are called on the worker's thread, the rest on any."""
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+        self._lock = threading.Lock()
+        self._watching: dict[Hashable, Told] = {}  # by model, until they have been told once
+
+    def watch(self, model: Hashable, told: Told) -> None:
+        """told: called once, on the worker's thread, with a sentence when memory has run out."""
+        with self._lock:
+            self._watching[model] = told
+
+    def leave(self, model: Hashable) -> None:
+        with self._lock:
+            self._watching.pop(model, None)
+
+    def make(self, job: Job, slot: Slot | None, pace: Pace) -> bool:
+        """For a job's next step, in a slot once it has one; False where there is nothing left to do."""
+        if self._slots.clear_device(keep=() if slot is None else {slot}):
+            self._tell(
+                "The GPU's memory ran out: states of other documents were moved to the computer's own, and at most"
+                f" {self._slots.budget / 1e6:.0f} MB of them stay on the GPU from now on; if other programs use it,"
+                " close them"
+            )
+            return True
+        return slot is not None and pace.lower(len(job.ids) - len(slot.ids))
+
+    def none_for(self, job: Job) -> EngineError:
+        """The job fails. Its state leaves the device too, but is kept: it is whole as far as it goes."""
+        self._slots.clear_device(keep=())
+        sentence = (
+            f"The GPU has too little free memory for a prompt of {len(job.ids)} tokens, even with nothing else there:"
+            " close other programs that use it, set contextTokens to less, or take a smaller checkpoint"
+        )
+        logger.warning(sentence)
+        return EngineError(sentence)
+
+    def _tell(self, sentence: str) -> None:
+        logger.warning(sentence)
+        with self._lock:
+            watching, self._watching = self._watching, {}
+        for told in watching.values():
+            told(sentence)

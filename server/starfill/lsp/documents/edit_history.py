@@ -1,0 +1,43 @@
+"""The last changes of the open documents: where a place in an earlier version is now."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from starfill.text.document import Change, Document
+from starfill.text.position import Encoding, Span
+from starfill.text.span_tracking import follow
+
+KEPT = 64  # changes of a document; a list of actions isn't open for longer
+Step = tuple[Document, Sequence[Change]]  # a document, and what one didChange did to it
+
+
+class EditHistory:
+    def __init__(self) -> None:
+        self._steps: dict[str, deque[Step]] = {}
+
+    def changed(self, before: Document, changes: Sequence[Change]) -> None:
+        steps = self._steps.setdefault(before.uri, deque(maxlen=KEPT))
+        if any(where is None for where, _ in changes):
+            steps.clear()  # versions share what is equal in them only where a change says what has changed
+        steps.append((before, changes))
+
+    def closed(self, uri: str) -> None:
+        self._steps.pop(uri, None)
+
+    def since(self, uri: str, version: int) -> list[Step]:
+        """The changes of a document since that version; none where that is too long ago, or never was."""
+        steps = list(self._steps.get(uri, ()))
+        for first, (before, _) in enumerate(steps):
+            if before.version == version:
+                return steps[first:]
+        return []
+
+
+def followed(span: Span, steps: Sequence[Step], encoding: Encoding) -> Span | None:
+    """Where a span of the first step's document is after all of them; None when one has touched it."""
+    found: Span | None = span
+    for before, changes in steps:
+        found = follow(found, before, changes, encoding) if found is not None else None
+    return found

@@ -1,0 +1,1 @@
+"""The models' life in the server: loaded, downloaded, agreed to, replaced."""

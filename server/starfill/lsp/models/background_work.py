@@ -1,0 +1,43 @@
+"""Work that blocks, in a thread of its own, with its progress shown."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from starfill.errors import StarfillError
+from starfill.lsp.client.progress import Progress
+from starfill.lsp.models.backend import Report
+from starfill.util.daemon_thread import in_daemon_thread
+
+if TYPE_CHECKING:
+    from pygls.lsp.server import LanguageServer
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+async def shown_work(client: LanguageServer, title: str | None, work: Callable[[Report], T], failed: str) -> T:
+    """The result of `work`, which says how far it is. StarfillError for every failure: `failed` is what it begins with.
+
+    title: None for work that is too quick to be shown. Cancelling ends the waiting; the thread finds its own end.
+    """
+    progress = Progress(client)
+    loop = asyncio.get_running_loop()
+    if title is not None:
+        progress.start(title)
+
+    def report(fraction: float, message: str) -> None:
+        loop.call_soon_threadsafe(progress.report, fraction, message)
+
+    try:
+        return await asyncio.wrap_future(in_daemon_thread(lambda: work(report)))
+    except StarfillError:
+        raise
+    except Exception as error:
+        logger.exception(failed)
+        raise StarfillError(f"{failed}: {type(error).__name__}: {error}") from error
+    finally:
+        progress.end()

@@ -1,0 +1,134 @@
+"""The instructor's life in the server: there when the first action needs it, dropped when another one is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from starfill.assist.instruct.actions import Action
+from starfill.config.settings import Settings
+from starfill.errors import ConsentError, StarfillError
+from starfill.lsp.models.backend import Assistant, Backend, Instructor
+from starfill.lsp.models.background_work import shown_work
+from starfill.lsp.models.model_loader import ModelLoader
+from starfill.lsp.models.status import Status
+from starfill.text.document import Document
+from starfill.text.position import Span
+from starfill.util.daemon_thread import in_daemon_thread
+from starfill.util.supersede import until_superseded
+
+if TYPE_CHECKING:
+    from pygls.lsp.server import LanguageServer
+
+
+class InstructorLoader:
+    """Owns the instructor: over the model that completes, or over the actions' own (the setting instruct.model).
+
+    A failure is a sentence for who has asked; completions go on, and the next action tries again.
+    """
+
+    def __init__(self, client: LanguageServer, backend: Backend, loader: ModelLoader, status: Status) -> None:
+        self._client, self._backend, self._loader, self._status = client, backend, loader, status
+        self._settings = Settings()
+        self._task: asyncio.Task[Instructor] | None = None
+        self._moved_on: asyncio.Future[None] | None = None  # while a question is open; done when it is pointless
+
+    @property
+    def loaded(self) -> Instructor | None:
+        task = self._task
+        if task is None or not task.done() or task.cancelled() or task.exception() is not None:
+            return None
+        return task.result()
+
+    @property
+    def why_not(self) -> str | None:
+        """Why actions can't be had now; None also while their own model is still to be loaded."""
+        return None if self._settings.own_instruct_model or self._loader.assistant is not None else self._status.why_not
+
+    def use(self, settings: Settings) -> None:
+        """Configure or drop what is loaded; a load that is under way notices by itself."""
+        before, self._settings = self._settings, settings
+        if self._moved_on is not None and not self._moved_on.done() and _model(before) != _model(settings):
+            self._moved_on.set_result(None)
+        if (loaded := self.loaded) is not None:
+            if _model(before) == _model(settings):
+                loaded.configure(settings)
+                return
+            self._task = None
+            in_daemon_thread(loaded.close)
+        if not settings.own_instruct_model:
+            self._begin()  # costs no memory, and the first list of actions comes as quickly as the others
+
+    async def get(self) -> Instructor:
+        """Loads it if that has to be; StarfillError with the sentence when it can't be had."""
+        return await asyncio.shield(self._begin())
+
+    def refusal(self, document: Document, selection: Span, action: Action) -> str | None:
+        """Why that can't be asked about this selection. Waits for nothing: what is not known yet is no reason."""
+        if (reason := self.why_not) is not None:
+            return reason
+        if (loaded := self.loaded) is not None:
+            return loaded.refusal(document, selection, action)
+        if not self._settings.own_instruct_model:
+            self._begin()
+        return None
+
+    def forget(self, uri: str) -> None:
+        """A document was closed."""
+        if (loaded := self.loaded) is not None:
+            loaded.forget(uri)
+
+    def _begin(self) -> asyncio.Task[Instructor]:
+        if self._task is None or (self._task.done() and self.loaded is None):
+            self._task = asyncio.create_task(self._load())
+            self._task.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, whoever waits
+        return self._task
+
+    async def _load(self) -> Instructor:
+        """Until what is loaded is what is wanted: the settings may change meanwhile."""
+        while True:
+            await self._loader.settled()
+            if (reason := self.why_not) is not None:
+                raise StarfillError(reason)
+            settings, beside = self._settings, self._loader.assistant
+            try:
+                instructor = await self._of(settings, beside)
+            except ConsentError as needed:
+                if await self._refused(needed):
+                    raise
+                continue
+            if _model(settings) == _model(self._settings) and (
+                settings.own_instruct_model or beside is self._loader.assistant
+            ):
+                if settings != self._settings:
+                    instructor.configure(self._settings)
+                return instructor
+            in_daemon_thread(instructor.close)
+
+    async def _refused(self, needed: ConsentError) -> bool:
+        """Whether the user doesn't agree to that engine. It may also be wanted no more before there is an answer."""
+        self._moved_on = asyncio.get_running_loop().create_future()
+        agreed = await until_superseded(self._moved_on, asyncio.ensure_future(self._loader.consents.agreed(needed)))
+        return not agreed and not self._moved_on.done()
+
+    async def _of(self, settings: Settings, beside: Assistant | None) -> Instructor:
+        own = settings.own_instruct_model
+        title, failed = (
+            f"Starfill: loading {own}",
+            f'The model "{own or settings.model}" could not be loaded for actions',
+        )
+        if settings.acts_remotely:
+            title, failed = "Starfill: asking the engine", "The engine could not be asked"
+        return await shown_work(
+            self._client,
+            title if own else None,  # else nothing is read from disk
+            lambda report: self._backend.load_instructor(settings, report, beside),
+            failed,
+        )
+
+
+def _model(settings: Settings) -> tuple[object, ...]:
+    """What tells whether another instructor is needed."""
+    own = settings.own_instruct_model
+    which = (own, settings.device) if own else ("", settings.model, settings.device, settings.family)
+    return (*which, *settings.engine)

@@ -1,0 +1,257 @@
+"""The model's life in the server: loaded in a thread, dropped when another one is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from lsprotocol import types
+
+from starfill.config.settings import Settings
+from starfill.errors import ConsentError, EngineError, NotPulledError, StarfillError
+from starfill.lsp.client.messages import tell
+from starfill.lsp.models.backend import Assistant, Backend
+from starfill.lsp.models.backend import Report as LoadReport
+from starfill.lsp.models.background_work import shown_work
+from starfill.lsp.models.consent import Consents
+from starfill.lsp.models.downloads import Puller
+from starfill.lsp.models.status import Report, State, Status
+from starfill.util.daemon_thread import in_daemon_thread
+
+if TYPE_CHECKING:
+    from pygls.lsp.server import LanguageServer
+
+AGAIN = 10.0  # seconds until it is tried again with an engine that isn't there, or isn't allowed
+
+
+class ModelLoader:
+    """Owns the assistant: None until a model is ready, and while there is none."""
+
+    def __init__(self, client: LanguageServer, backend: Backend, status: Status) -> None:
+        self._client, self._backend, self._status = client, backend, status
+        self._settings = Settings()
+        self._task: asyncio.Task[None] | None = None
+        self._puller = Puller(client, backend)
+        self._offers: dict[str, asyncio.Task[None]] = {}  # by repository, or origin of an engine; each is made once
+        self._pulls: dict[str, asyncio.Task[None]] = {}  # by repository, while they run
+        self._failure: StarfillError | None = None  # of the last attempt
+        self._again: asyncio.Task[None] | None = None
+        self.consents = Consents(client, backend)
+        self.assistant: Assistant | None = None
+
+    def use(self, settings: Settings) -> None:
+        """Load or configure what these settings ask for; returns at once. Equal settings change nothing."""
+        before, self._settings = self._settings, settings
+        if self._task is None:
+            self._task = asyncio.create_task(self._load())
+        elif settings == before or not self._task.done():
+            return
+        elif self.assistant is not None and _same_model(before, settings):
+            self.assistant.configure(settings)
+            self._warn(self.assistant)
+        else:
+            self._task = asyncio.create_task(self._load())
+
+    async def settled(self) -> None:
+        """Waits until no model is being loaded."""
+        while self._task is not None and not self._task.done():
+            await asyncio.wait([self._task])
+
+    def pull(self, repository: str) -> None:
+        """Download a repository and load it, if it is the model that is wanted; returns at once.
+
+        A second call while it is being downloaded changes nothing.
+        """
+        repository = _canonical(repository)
+        if repository not in self._pulls:
+            self._pulls[repository] = asyncio.create_task(self._pull(repository))
+
+    def forget(self, uri: str) -> None:
+        """A document or notebook was closed."""
+        if self.assistant is not None:
+            self.assistant.forget(uri)
+
+    async def models(self) -> list[dict[str, Any]]:
+        """What the setting `model` may name, for a client that lets its user choose."""
+        choices = await asyncio.wrap_future(in_daemon_thread(self._backend.models))
+        current = _canonical(self._settings.model)
+        return [
+            {"name": each.name, "where": each.where, "bytes": each.nbytes, "current": each.name == current}
+            for each in choices
+        ]
+
+    async def _load(self, *, quietly: bool = False) -> None:
+        """Until what is loaded is what is wanted: the settings may change meanwhile. quietly: it was said before."""
+        old, self.assistant = self.assistant, None
+        while True:
+            settings = self._settings
+            if not quietly:
+                self._tell("loading", "Asking the engine" if settings.completes_remotely else "Loading the model")
+            loaded = await self._try(settings, old, quietly)
+            if _same_model(settings, self._settings):
+                break
+            old = None if isinstance(loaded, StarfillError) else loaded
+            quietly = False
+        self._failure = loaded if isinstance(loaded, StarfillError) else None
+        if isinstance(loaded, StarfillError):
+            self._failed(loaded, quietly)
+            return
+        if self._settings != settings:
+            loaded.configure(self._settings)
+        self.assistant = loaded
+        self._warn(loaded)
+        self._heard(loaded, None)
+        loop = asyncio.get_running_loop()
+
+        def told(trouble: str | None) -> None:
+            with suppress(RuntimeError):  # the loop is closed: the server has ended
+                loop.call_soon_threadsafe(self._heard, loaded, trouble)
+
+        loaded.watch(told)
+
+    def _heard(self, assistant: Assistant, trouble: str | None) -> None:
+        """An engine elsewhere fails, or works (again): seen in the status, never in a message. One here goes on."""
+        if assistant is not self.assistant:
+            return
+        info = assistant.info
+        if trouble is None:
+            self._status.set(Report("ready", "", info.name, info.device))
+        elif not self._settings.completes_remotely:
+            self._status.set(Report("ready", trouble, info.name, info.device))
+            self._show(types.MessageType.Warning, trouble)
+        elif (other := assistant.substitute) is not None:
+            instead = f"{other.name} on this machine suggests instead: {trouble}"
+            self._status.set(Report("ready", instead, other.name, other.device))
+        else:
+            self._status.set(Report("error", trouble, info.name, info.device))
+
+    def _warn(self, assistant: Assistant) -> None:
+        """Say it when the model can't follow one of the settings."""
+        if assistant.problem is not None:
+            self._show(types.MessageType.Warning, assistant.problem)
+
+    async def _try(self, settings: Settings, old: Assistant | None, quietly: bool) -> Assistant | StarfillError:
+        """The assistant, or the sentence that says why there is none."""
+        loop = asyncio.get_running_loop()
+
+        def work(report: LoadReport) -> Assistant:
+            def told(fraction: float, message: str) -> None:
+                report(fraction, message)
+                loop.call_soon_threadsafe(self._status.progress, fraction)
+
+            if old is not None:
+                old.close()
+            return self._backend.load(settings, told)
+
+        title, failed = "Starfill: loading the model", f'The model "{settings.model}" could not be loaded'
+        if settings.completes_remotely:
+            title, failed = "Starfill: asking the engine", "The engine could not be asked"
+        try:
+            return await shown_work(self._client, None if quietly else title, work, failed)
+        except StarfillError as error:
+            return error
+
+    def _failed(self, error: StarfillError, quietly: bool) -> None:
+        """Say why there is no model; offer to download it where that is what is missing."""
+        repository = error.repository if isinstance(error, NotPulledError) else None
+        if repository in self._pulls:
+            self._tell("loading", f"Downloading {repository}")
+            return
+        self._tell("error", str(error))
+        if isinstance(error, ConsentError):
+            if error.origin not in self._offers:
+                self._offers[error.origin] = asyncio.create_task(self._ask_for(error))
+        elif repository is None:
+            if not (quietly and isinstance(error, EngineError)):
+                self._show(types.MessageType.Error, str(error))
+        elif repository not in self._offers:
+            self._offers[repository] = asyncio.create_task(self._offer(repository, str(error)))
+        if isinstance(error, (ConsentError, EngineError)):
+            if self._again is not None:
+                self._again.cancel()
+            self._again = asyncio.create_task(self._load_again(self._settings))
+
+    async def _ask_for(self, needed: ConsentError) -> None:
+        agreed = await self.consents.agreed(needed)
+        if agreed is None:
+            self._show(types.MessageType.Error, str(needed))
+        elif agreed:
+            del self._offers[needed.origin]
+            await self.settled()  # what was tried without it
+            if isinstance(self._failure, ConsentError) and self._failure.origin == needed.origin:
+                self._task = asyncio.create_task(self._load())
+
+    async def _load_again(self, settings: Settings) -> None:
+        """An engine may be there soon, or be allowed on a command line."""
+        await asyncio.sleep(AGAIN)
+        if self._idle and settings == self._settings:
+            self._task = asyncio.create_task(self._load(quietly=True))
+
+    async def _offer(self, repository: str, sentence: str) -> None:
+        try:
+            agreed = await self._puller.agreed(repository)
+        except StarfillError as error:
+            self._ended(repository, error)
+            return
+        if agreed is None:
+            self._show(types.MessageType.Error, sentence)
+        elif agreed:
+            self.pull(repository)
+
+    async def _pull(self, repository: str) -> None:
+        if self._wants(repository):
+            self._tell("loading", f"Downloading {repository}")
+        failure = None
+        try:
+            await self._puller.pull(repository, partial(self._pulling, repository))
+        except StarfillError as error:
+            failure = error
+        if self._task is not None:
+            await asyncio.wait([self._task])  # a load that began without what is here now
+        del self._pulls[repository]
+        self._ended(repository, failure)
+
+    def _pulling(self, repository: str, fraction: float) -> None:
+        if self._wants(repository):
+            self._status.progress(fraction)
+
+    def _ended(self, repository: str, failure: StarfillError | None) -> None:
+        """A download has succeeded or failed: go on from there, or say it."""
+        wanted = self._wants(repository)
+        if failure is not None:
+            if wanted:
+                self._tell("error", str(failure))
+            self._show(types.MessageType.Error, str(failure))
+        elif wanted:
+            self._task = asyncio.create_task(self._load())
+        else:
+            self._show(types.MessageType.Info, f"{repository} is on this machine now; the setting model may name it")
+
+    def _wants(self, repository: str) -> bool:
+        """Whether this is the model that the settings name, and nothing is loaded or being loaded."""
+        return self._idle and _canonical(self._settings.model) == repository
+
+    @property
+    def _idle(self) -> bool:
+        """Whether nothing is loaded or being loaded, though something was tried."""
+        return self._task is not None and self._task.done() and self.assistant is None
+
+    def _tell(self, state: State, message: str) -> None:
+        settings = self._settings
+        model, device = (
+            (settings.engine_model, "") if settings.completes_remotely else (settings.model, settings.device)
+        )
+        self._status.set(Report(state, message, model, device))
+
+    def _show(self, kind: types.MessageType, message: str) -> None:
+        tell(self._client, kind, message)
+
+
+def _canonical(repository: str) -> str:
+    return repository.removesuffix(":main")
+
+
+def _same_model(one: Settings, other: Settings) -> bool:
+    return (one.model, one.device, one.family, one.engine) == (other.model, other.device, other.family, other.engine)

@@ -1,0 +1,82 @@
+"""Reaching an engine: who is there, and does it cut text as a tokenizer here does?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starfill.errors import EngineError
+from starfill.jobs import ModelInfo
+from starfill.remote.address import Address
+from starfill.remote.apis.api import Described, Kind
+from starfill.remote.discovery import describe
+from starfill.remote.encoding import Speller, Vocabulary
+from starfill.remote.engine import RemoteEngine
+from starfill.remote.http import Connection
+from starfill.remote.network_thread import Network
+
+PROBE = "def mean(values: list[float]) -> float:\n    return sum(values) / len(values)  # naïve\n"
+UNKNOWN_CONTEXT = 4096  # tokens, where the engine doesn't say how many
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """An engine that has answered. To be made an engine of, or closed."""
+
+    network: Network
+    connection: Connection
+    kind: Kind
+    described: Described
+
+    def agrees(self, vocabulary: Vocabulary) -> bool | None:
+        """Whether the ids of a tokenizer here are the same tokens there; None where it can't be asked."""
+        ids = vocabulary.encode(PROBE)
+        if any(not vocabulary.token_bytes[id] for id in ids):
+            return False
+        asked = self.connection.post("/detokenize", {"model": self.described.model, "tokens": ids})
+        try:
+            found: Mapping[str, Any] | None = self.network.run(asked).result()
+        except EngineError:
+            return None
+        text = (found or {}).get("content", (found or {}).get("prompt"))
+        return text.lstrip(" ") == PROBE if isinstance(text, str) else None
+
+    def engine(self, vocabulary: Vocabulary, takes_ids: bool, bos: int | None) -> RemoteEngine:
+        """takes_ids: whether ids of this vocabulary may be sent. bos: see `Speller`."""
+        described, address = self.described, self.connection.address
+        info = ModelInfo(
+            name=described.known_as if described.model.startswith("/") else described.model,
+            architecture=self.kind.name,
+            device=address.origin,
+            kernel="token ids" if takes_ids else "text",
+            context_length=described.context_length or UNKNOWN_CONTEXT,
+            vocab_size=len(vocabulary.token_bytes),
+            kv_bytes_per_token=0,
+            weight_bytes=0,
+        )
+        speller = Speller(vocabulary, takes_ids, bos)
+        return RemoteEngine(self.network, self.connection, self.kind, described.model, speller, info, described.slots)
+
+    def close(self) -> None:
+        self.network.run(self.connection.close()).result()
+        self.network.close()
+
+
+def reach(address: Address, key: str, kind: str, model: str) -> Reached:
+    """Blocks until the engine has said what it is. Raises EngineError, and SettingsError for what it doesn't have."""
+    network = Network()
+
+    async def ask() -> tuple[Connection, Kind, Described]:
+        connection = Connection(address, key)
+        try:
+            return connection, *await describe(connection, kind, model)
+        except BaseException:
+            await connection.close()
+            raise
+
+    try:
+        return Reached(network, *network.run(ask()).result())
+    except BaseException:
+        network.close()
+        raise
