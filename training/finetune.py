@@ -83,7 +83,7 @@ def open_model(folder: Path) -> Any:
     """The checkpoint's model. Raises SystemExit if it is quantized or no checkpoint."""
     if read_config(folder).quantization is not None:
         raise SystemExit(f"{folder} is quantized: fine-tune the model that it was made of, then quantize the result")
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, trust_remote_code=False)
+    return AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=False).float()
 
 
 def finetune(args: argparse.Namespace) -> None:

@@ -67,7 +67,7 @@ def serve(folder: str, dtype: str) -> None:
     from transformers import AutoModelForCausalLM
     from transformers.generation.streamers import BaseStreamer
 
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype)).eval()
+    model = AutoModelForCausalLM.from_pretrained(folder).to(getattr(torch, dtype)).eval()
 
     def say(**values: int) -> None:
         print(json.dumps(values), flush=True)

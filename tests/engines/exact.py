@@ -16,7 +16,7 @@ class Exact:
         """folder: the dense checkpoint."""
         from transformers import AutoModelForCausalLM
 
-        self._model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        self._model = AutoModelForCausalLM.from_pretrained(folder).float().eval()
         self._tokenizer, self._bytes = tokenizer, tokenizer.token_bytes
         self._speller = Speller(tokenizer, False, None)
 

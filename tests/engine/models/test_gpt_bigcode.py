@@ -16,7 +16,7 @@ def test_logits_equal_those_of_transformers(make_checkpoint: MakeCheckpoint, cha
     from transformers import GPTBigCodeForCausalLM
 
     folder = make_checkpoint(Layout(bits=0), **changes)
-    theirs = GPTBigCodeForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    theirs = GPTBigCodeForCausalLM.from_pretrained(folder).float().eval()
     ids = some_ids(200)
     with torch.inference_mode():
         expected = theirs(ids[None]).logits[0]
