@@ -25,7 +25,8 @@ environment = { test -x $(1)/bin/python || $(2) -m venv $(1); } && \
 	VIRTUAL_ENV=$(abspath $(1)) PATH="$(abspath $(1))/bin:$$PATH" $(INSTALL) $(3)
 
 # As many processes as cores; memory is short for more than four. How tests are dealt out is in tests/conftest.py.
-TEST := -m pytest --numprocesses auto --maxprocesses 4 --no-loadscope-reorder
+# A process that crashes ends the run: pytest-xdist would wait for ever.
+TEST := -m pytest --numprocesses auto --maxprocesses 4 --max-worker-restart 0 --no-loadscope-reorder
 # Without real editors, training and kernels for GPUs.
 FAST := $(TEST) --ignore tests/editors --ignore tests/training --ignore tests/engine/cuda
 

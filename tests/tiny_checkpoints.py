@@ -89,8 +89,15 @@ def quantize(folder: Path, layout: Layout, state: dict[str, torch.Tensor]) -> di
             del made[f"{name}.bias"]
         state |= made
     (folder / "quantize_config.json").write_text(json.dumps(asdict(layout)))
-    save_file(state, folder / "model.safetensors")
+    replace_file(state, folder / "model.safetensors")
     return state
+
+
+def replace_file(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Write a file anew from tensors that may be mapped from it: safetensors before 0.7 wrote over what it read."""
+    new = path.with_suffix(".new")
+    save_file(tensors, new)
+    new.replace(path)
 
 
 def packed_layer(state: dict[str, torch.Tensor], name: str, layout: Layout) -> Packed:

@@ -15,6 +15,7 @@ from starfill.checkpoint.config import read_config
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.loading.loader import load_model
 from starfill.engine.loading.packed_cache import PackedCache
+from tiny_checkpoints import replace_file
 
 
 def logits(folder: Path, cache: PackedCache | None = None) -> torch.Tensor:
@@ -67,9 +68,9 @@ def test_quantization_inside_config_json(folder: Path) -> None:
 def test_a_stored_output_head_is_used_instead_of_the_tied_one(folder: Path) -> None:
     expected = logits(folder)
     tensors = load_file(only_file(folder))
-    save_file({**tensors, "lm_head.weight": tensors["transformer.wte.weight"].clone()}, only_file(folder))
+    replace_file({**tensors, "lm_head.weight": tensors["transformer.wte.weight"].clone()}, only_file(folder))
     assert torch.equal(logits(folder), expected)
-    save_file({**tensors, "lm_head.weight": -tensors["transformer.wte.weight"]}, only_file(folder))
+    replace_file({**tensors, "lm_head.weight": -tensors["transformer.wte.weight"]}, only_file(folder))
     assert torch.allclose(logits(folder), -expected, atol=0.05)
 
 
@@ -77,7 +78,7 @@ def test_a_missing_g_idx_means_groups_in_order(make_checkpoint: MakeCheckpoint) 
     folder = make_checkpoint(Layout(4, 32))
     expected = logits(folder)
     tensors = load_file(only_file(folder))
-    save_file({name: t for name, t in tensors.items() if not name.endswith("g_idx")}, only_file(folder))
+    replace_file({name: t for name, t in tensors.items() if not name.endswith("g_idx")}, only_file(folder))
     assert torch.equal(logits(folder), expected)
 
 
@@ -85,7 +86,7 @@ def test_tensors_that_no_one_asks_for_are_ignored(tmp_path: Path) -> None:
     folder = write(tmp_path, SHAPES["tiny-llama"], Layout(4, 32, desc_act=True))
     expected = logits(folder)
     extra = {f"model.layers.{i}.self_attn.rotary_emb.inv_freq": torch.full((8,), torch.nan) for i in range(2)}
-    save_file({**load_file(only_file(folder)), **extra}, only_file(folder))
+    replace_file({**load_file(only_file(folder)), **extra}, only_file(folder))
     assert torch.equal(logits(folder), expected)
 
 
@@ -102,7 +103,7 @@ def test_biases_of_zeros_change_nothing(tmp_path: Path) -> None:
 def test_unquantized_checkpoints_of_each_dtype(make_checkpoint: MakeCheckpoint, dtype: torch.dtype) -> None:
     folder = make_checkpoint(Layout(bits=0))
     expected = logits(folder)
-    save_file({name: t.to(dtype) for name, t in load_file(only_file(folder)).items()}, only_file(folder))
+    replace_file({name: t.to(dtype) for name, t in load_file(only_file(folder)).items()}, only_file(folder))
     assert torch.allclose(logits(folder), expected, atol=0.3 if dtype == torch.bfloat16 else 0.03)
 
 
@@ -126,7 +127,7 @@ def test_another_content_is_another_entry(folder: Path, tmp_path: Path) -> None:
     logits(folder, cache)
     tensors = load_file(only_file(folder))
     tensors["transformer.h.0.mlp.c_fc.qweight"] ^= 1
-    save_file(tensors, only_file(folder))
+    replace_file(tensors, only_file(folder))
     assert torch.equal(logits(folder, cache), logits(folder))
     assert len(cache.entries()) == 2
 
