@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from checkpoints.mission import MISSION, Published
+from checkpoints.random_checkpoint import Layout, named, write_published
 from checkpoints.shapes import SHAPES
-from random_checkpoint import Layout, named, write_published
 from starfill.config.folders import BUNDLED
 from starfill.engine.loading.inspect import inspect, shown_bytes
 

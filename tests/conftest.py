@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from random_checkpoint import SHAPES, Layout, write
+from checkpoints.random_checkpoint import SHAPES, Layout, write
 
 # Processes of tests share the cores, and a thread that spins at a barrier takes one from the thread it waits for.
 # Read when torch loads its OpenMP runtime, here and in the servers that tests start.

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from random_checkpoint import Layout
-from random_checkpoint import linear as random_linear
+from checkpoints.random_checkpoint import Layout
+from checkpoints.random_checkpoint import linear as random_linear
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.linear.cuda import CudaLinear, pack, pack_head
 from starfill.engine.linear.reference import Packed, dequantize

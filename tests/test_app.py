@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from checkpoints.random_checkpoint import Layout
 from conftest import MakeCheckpoint
-from random_checkpoint import Layout
 from remote.fake_engine import FakeEngine
 from starfill.app.backend import LocalBackend
 from starfill.assist.completion.assistant import Assistant

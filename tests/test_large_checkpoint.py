@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from random_checkpoint import SHAPES, Layout, write
+from checkpoints.random_checkpoint import SHAPES, Layout, write
 from starfill.engine.loading.inspect import inspect
 
 MEASURED = """

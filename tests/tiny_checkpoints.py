@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from random_checkpoint import Layout
-from random_checkpoint import linear as random_linear
+from checkpoints.random_checkpoint import Layout
+from checkpoints.random_checkpoint import linear as random_linear
 from starfill.checkpoint.config import read_config
 from starfill.engine.linear.reference import Packed, dequantize
 from starfill.engine.loading.loader import parse_architecture

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from checkpoints.random_checkpoint import SHAPES, Layout, write
 from latency.replay import Limit
-from random_checkpoint import SHAPES, Layout, write
 from starfill.config.folders import BUNDLED
 
 BUILD = Path(__file__).parents[2] / "build" / "bench"

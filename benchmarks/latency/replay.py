@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
-from latency.traces import Trace
-from latency.typist import Change, Event, Place, end_of, inverse
 from peers.peer import Answer, Ask, Peer, Prompt
 from starfill.text.document import Document
 from starfill.text.position import Encoding, Position
+from traces.trace import Trace
+from traces.typist import Change, Event, Place, end_of, inverse
 
 
 class Planner(Protocol):

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from latency import traces
-from latency.typist import Place, Typist
 from starfill.assist.completion.assistant import Assistant
 from starfill.errors import EngineError
 from starfill.jobs import Job, Result, Ticket
 from starfill.text.document import Document
 from starfill.text.position import Encoding, Position
+from traces.typist import Place, Typist
 
 SKIPPED = 40  # lines at the beginning of a file: its licence and the like
 LINES = 80  # of a document, and as many to be written into it

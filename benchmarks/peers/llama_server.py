@@ -19,9 +19,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from latency.typist import Change
 from peers.llama_build import program
 from peers.peer import Answer, Ask
+from traces.typist import Change
 
 PATIENCE = 900  # seconds
 GREEDY = {"temperature": 0.0, "top_k": 1, "samplers": ["top_k"], "cache_prompt": True, "ignore_eos": True}

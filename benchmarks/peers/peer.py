@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from latency.typist import Change, Place
+from traces.typist import Change, Place
 
 
 @dataclass(frozen=True, slots=True)

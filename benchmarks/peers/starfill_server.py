@@ -15,9 +15,9 @@ from typing import Any
 from starfill.engine.loading.inspect import inspect
 
 sys.path.append(str(Path(__file__).parents[2] / "tests"))  # the language client that the tests use
-from latency.typist import Change, Place
 from lsp.client import Client, replace
 from peers.peer import Answer, Ask
+from traces.typist import Change, Place
 
 PATIENCE = 900  # seconds; a first prefill of a large model takes a while on a CPU
 

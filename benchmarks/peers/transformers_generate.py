@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 if __name__ != "__main__":
-    from latency.typist import Change
     from peers.peer import Answer, Ask
+    from traces.typist import Change
 
 
 class TransformersGenerate:

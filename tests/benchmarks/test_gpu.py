@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from checkpoints.random_checkpoint import Layout
 from gpu.cases import CASES, LAYOUT, TINY_CASES, described
 from gpu.ceilings import Ceilings
 from gpu.clock import Deadline
 from gpu.measured import Decode, Keystrokes, Measured, Memory, Prefill, bars, rounded, show
-from random_checkpoint import Layout
 
 ROOT = Path(__file__).parents[2]
 # What a machine that is borrowed for an hour has: no package of ours is installed there, and none can be.

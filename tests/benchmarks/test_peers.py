@@ -7,18 +7,18 @@ import pytest
 import torch
 
 from checkpoints.layout import entries
+from checkpoints.random_checkpoint import SHAPES, Layout, write
 from latency.cases import once
 from latency.prompts import Prompter
-from latency.typist import Change, Place
 from peers import dense, llama_build, llama_server
 from peers.peer import Ask, Prompt
 from peers.starfill_server import StarfillServer
 from peers.transformers_generate import TransformersGenerate
-from random_checkpoint import SHAPES, Layout, write
 from starfill.checkpoint.config import read_config
 from starfill.checkpoint.weights import Weights
 from starfill.config.folders import BUNDLED
 from starfill.text.document import Document
+from traces.typist import Change, Place
 
 TEXT = "def add(left, right):\n    return left + right\n\n\ndef mul"
 URI = "file:///code/calc.py"

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 
 from latency.replay import Limit, play
-from latency.traces import Trace, mixed, sources
-from latency.typist import Change, Event, Place, applied
 from peers.peer import Answer, Prompt
+from traces.trace import Trace, mixed, sources
+from traces.typist import Change, Event, Place, applied
 
 KEYS = tuple(Event("character", 0, Change(Place(0, i), Place(0, i), "x"), Place(0, i + 1)) for i in range(3))
 ACCEPT = Event("accept", 0, Change(Place(0, 3), Place(0, 3), "rest"), Place(0, 7))

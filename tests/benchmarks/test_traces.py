@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latency.traces import cold, growing, mixed, sources
-from latency.typist import Change, Place, Typist, applied, end_of, inverse, text_between
+from traces.trace import cold, growing, mixed, sources
+from traces.typist import Change, Place, Typist, applied, end_of, inverse, text_between
 
 KINDS = {
     *("open", "switch", "jump", "return", "character", "bracket", "backspace", "enter"),

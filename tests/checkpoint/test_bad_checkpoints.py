@@ -11,8 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from checkpoints.random_checkpoint import Layout
 from conftest import MakeCheckpoint
-from random_checkpoint import Layout
 from starfill.app.backend import LocalBackend
 from starfill.config.settings import Settings
 from starfill.errors import CheckpointError

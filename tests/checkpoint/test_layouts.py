@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from checkpoints.random_checkpoint import SHAPES, Layout, write
 from conftest import MakeCheckpoint
-from random_checkpoint import SHAPES, Layout, write
 from starfill.checkpoint.config import read_config
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.loading.loader import load_model

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from checkpoints.random_checkpoint import Layout
 from conftest import MakeCheckpoint
-from random_checkpoint import Layout
 from starfill.cli.main import main
 
 CODE = '''\

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from checkpoints.layout import Layout
+from checkpoints.random_checkpoint import named, write_published
 from checkpoints.shapes import Llama
-from random_checkpoint import named, write_published
 from starfill.cli.main import main
 
 SHAPE = Llama(2, 64, 128, 4, 2, 1024, 512)

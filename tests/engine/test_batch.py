@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from checkpoints.random_checkpoint import Layout
 from conftest import MakeCheckpoint
-from random_checkpoint import Layout
 from starfill.checkpoint.config import read_config
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.loading.loader import Loaded, load_model

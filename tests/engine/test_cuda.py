@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from checkpoints.random_checkpoint import Layout
 from gpu.cases import CASES
 from gpu.random_source import Built, build, random_layer
-from random_checkpoint import Layout
 from starfill.checkpoint.config import read_config
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.linear import reference

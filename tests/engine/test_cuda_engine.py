@@ -11,9 +11,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from checkpoints.random_checkpoint import Layout
 from gpu.cases import CASES
 from gpu.random_source import Built, build
-from random_checkpoint import Layout
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.local_engine import LocalEngine
 from starfill.errors import EngineError

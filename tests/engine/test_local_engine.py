@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 import torch
 
+from checkpoints.random_checkpoint import Layout
 from conftest import MakeCheckpoint
 from engine.toy import wait_until_closing
-from random_checkpoint import Layout
 from starfill.checkpoint.config import read_config
 from starfill.engine.chunking import CHUNK
 from starfill.engine.kv.kv_cache import KVCache

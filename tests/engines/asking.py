@@ -14,8 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from latency.traces import Trace
-from latency.typist import Event, Place
 from starfill.app.backend import LocalBackend
 from starfill.assist.completion.assistant import Assistant
 from starfill.assist.completion.result import Completion
@@ -23,6 +21,8 @@ from starfill.config.settings import Settings
 from starfill.jobs import Job, Result, Ticket
 from starfill.text.document import Document
 from starfill.text.position import Edit, Encoding, Position
+from traces.trace import Trace
+from traces.typist import Event, Place
 
 PATIENCE = 60.0  # seconds
 SOURCES = Path(__file__).parents[2] / "server" / "starfill"

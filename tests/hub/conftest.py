@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from checkpoints.random_checkpoint import Layout
 from conftest import MakeCheckpoint
 from hub.server import FakeHub
-from random_checkpoint import Layout
 
 Files = dict[str, bytes]
 

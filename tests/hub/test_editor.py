@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from checkpoints.random_checkpoint import Layout
 from conftest import MakeCheckpoint
 from hub.conftest import Files
 from hub.server import FakeHub
 from lsp.client import Client
-from random_checkpoint import Layout
 
 COMMAND = [sys.executable, "-m", "starfill", "--stdio"]
 NAME = "owner/coder-GPTQ"

@@ -8,13 +8,13 @@ from statistics import median
 
 import pytest
 
-from latency.traces import Trace, mixed, sources
-from latency.typist import Event
 from lsp.client import Client, replace
 from remote.fake_engine import Asked, FakeEngine
 from remote.opened import BUNDLED
 from starfill.checkpoint.tokenizer import Tokenizer
 from starfill.util.common_prefix import common_prefix
+from traces.trace import Trace, mixed, sources
+from traces.typist import Event
 
 COMMAND = [sys.executable, "-m", "starfill", "--stdio"]
 KEYS = {"character", "enter", "bracket", "backspace"}

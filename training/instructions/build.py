@@ -13,7 +13,7 @@ import json
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -34,6 +34,7 @@ from instructions import (
     written_tests,
 )
 from instructions.crop import Cropper, whole_lines
+from instructions.example import Example
 from instructions.source import Edit, Source
 
 TRAINING = Path(__file__).parent.parent
@@ -61,23 +62,6 @@ REWRITES: dict[str, tuple[tuple[Rewrite, ...], tuple[Rewrite, ...]]] = {
 }
 MAY_SET_MORE = {"comprehension", "to a loop", "plain loop", "unused variable", "items", "join", "any or all"}
 NOT_RUN = {"pathlib"}  # a string becomes a Path: meant to differ
-
-
-@dataclass(frozen=True)
-class Example:
-    """`code`: whether the output is Python, to be fenced. `checked`: "same" where running both sides said so."""
-
-    task: str
-    instruction: str
-    given: str
-    output: str
-    code: bool = True
-    checked: str = "unknown"
-
-    def line(self) -> dict[str, str]:
-        output = f"```python\n{self.output}\n```" if self.code else self.output
-        given = {"input": self.given} if self.given else {}
-        return {"instruction": self.instruction, **given, "output": output, "task": self.task}
 
 
 def is_code(text: str) -> bool:

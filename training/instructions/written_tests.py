@@ -5,12 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from random import Random
-from typing import TYPE_CHECKING
 
 from instructions import behaviour, phrasing
-
-if TYPE_CHECKING:
-    from instructions.build import Example
+from instructions.example import Example
 
 MIN_ASSERTIONS = 2
 MAX_VALUE = 60  # characters of a result that is worth writing down
@@ -36,8 +33,6 @@ def is_literal(text: str) -> bool:
 
 def examples(found: Sequence[Example], limit: int, rng: Random) -> list[Example]:
     """Tests of the functions among the examples' outputs."""
-    from instructions.build import Example
-
     functions = dict.fromkeys(e.output for e in found if e.code and e.output.startswith("def ") and len(e.output) < 500)
     made = []
     for code, calls in zip(functions, behaviour.ask({"code": code} for code in functions), strict=True):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from checkpoints.random_checkpoint import Layout
 from hollow_gpus import HollowGPUs
-from random_checkpoint import Layout
 from starfill.checkpoint.config import read_config
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.loading.loader import load_model

@@ -7,8 +7,8 @@ import itertools
 import pytest
 import torch
 
-from random_checkpoint import Layout
-from random_checkpoint import linear as random_linear
+from checkpoints.random_checkpoint import Layout
+from checkpoints.random_checkpoint import linear as random_linear
 from starfill.engine.cuda import dequantized_product, packed_product
 from starfill.engine.cuda.tuning import Tuning, choose
 from starfill.engine.linear import cuda, reference

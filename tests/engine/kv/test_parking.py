@@ -12,9 +12,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from checkpoints.random_checkpoint import Layout
 from conftest import MakeCheckpoint
 from engine.toy import INFO, VOCAB, Gate, OnDevice, Toy, all_whole, answer, is_whole, prompt, same_as_cold, taken
-from random_checkpoint import Layout
 from starfill.checkpoint.config import read_config
 from starfill.engine.kv import prefix_cache as module
 from starfill.engine.kv.disk_store import model_key

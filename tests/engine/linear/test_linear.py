@@ -7,8 +7,8 @@ import itertools
 import pytest
 import torch
 
-from random_checkpoint import Layout
-from random_checkpoint import linear as random_linear
+from checkpoints.random_checkpoint import Layout
+from checkpoints.random_checkpoint import linear as random_linear
 from starfill.engine.linear import cuda, int4pack, native, reference
 from starfill.engine.linear.dense import unpack
 from starfill.engine.linear.reference import Packed

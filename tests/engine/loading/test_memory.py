@@ -12,8 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checkpoints.random_checkpoint import Layout, Shape, linear, write
 from checkpoints.shapes import SHAPES, Starcoder2
-from random_checkpoint import Layout, Shape, linear, write
 from starfill.checkpoint.config import read_config
 from starfill.checkpoint.weights import Weights
 from starfill.engine.linear import cuda

@@ -14,9 +14,9 @@ from checkpoints import tokenizers
 from checkpoints.files import file_size
 from checkpoints.layout import Layout, entries
 from checkpoints.mission import MISSION, Published, auto_gptq_metadata
+from checkpoints.random_checkpoint import write_published
 from checkpoints.shapes import SHAPES, GptBigCode, Llama
 from memory_table import table
-from random_checkpoint import write_published
 from starfill.app.backend import LocalBackend
 from starfill.checkpoint.config import read_config
 from starfill.checkpoint.tokenizer import Tokenizer

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 import torch
 
+from checkpoints.random_checkpoint import Layout
 from cuda_models import BIGCODE, LLAMA, STARCODER2, random_cache, random_model, same, some_ids
-from random_checkpoint import Layout
 from starfill.engine.kv.kv_cache import KVCache, KVShape
 from starfill.engine.models.decoder import Decoder
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
+from checkpoints.random_checkpoint import Layout
 from model_checks import check_splits, check_step, model_at, some_ids
-from random_checkpoint import Layout
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.models.decoder import Decoder, LanguageModel
 from starfill.engine.native import Native

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from checkpoints.random_checkpoint import Layout
 from conftest import MakeCheckpoint
 from model_checks import check_splits, check_step, check_trim_and_fork, logits, model_at, some_ids
-from random_checkpoint import Layout
 from starfill.checkpoint.config import read_config
 
 

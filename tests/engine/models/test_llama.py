@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
+from checkpoints.random_checkpoint import Layout
 from model_checks import check_splits, check_step, check_trim_and_fork, logits, model_at, some_ids
-from random_checkpoint import Layout
 from starfill.checkpoint.config import read_config
 from starfill.engine.loading.loader import load_model, parse_architecture
 from starfill.engine.models.decoder import Rows

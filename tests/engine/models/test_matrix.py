@@ -9,8 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from checkpoints.random_checkpoint import Layout
 from model_checks import logits, model_at, some_ids
-from random_checkpoint import Layout
 from starfill.engine.linear import reference
 from starfill.engine.linear.select import Linear
 from starfill.engine.loading.checkpoint_source import CheckpointSource

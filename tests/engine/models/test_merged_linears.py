@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from random_checkpoint import Layout
-from random_checkpoint import linear as random_linear
+from checkpoints.random_checkpoint import Layout
+from checkpoints.random_checkpoint import linear as random_linear
 from starfill.engine.linear.cuda import CudaLinear, pack, side_by_side
 from starfill.engine.linear.reference import Packed, linear
 from starfill.engine.models.merged_linears import Joined

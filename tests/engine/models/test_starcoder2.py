@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from checkpoints.random_checkpoint import Layout
 from model_checks import check_splits, check_step, check_trim_and_fork, logits, model_at, some_ids
-from random_checkpoint import Layout
 from tiny_checkpoints import STARCODER2, dequantized, their_logits, write, write_quantized
 
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -1,7 +1,8 @@
 """Write a checkpoint with random weights: real tensors, names, shapes and settings, for tests and benchmarks.
 
-python benchmarks/random_checkpoint.py starcoderbase-1b FOLDER --layers 24 --bits 4 --group-size 128 --desc-act
-python benchmarks/random_checkpoint.py TheBloke/WizardCoder-Python-13B-V1.0-GPTQ:main FOLDER --layers 2
+In benchmarks/:
+python -m checkpoints.random_checkpoint starcoderbase-1b FOLDER --layers 24 --bits 4 --group-size 128 --desc-act
+python -m checkpoints.random_checkpoint TheBloke/WizardCoder-Python-13B-V1.0-GPTQ:main FOLDER --layers 2
 """
 
 from __future__ import annotations

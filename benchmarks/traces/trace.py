@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from latency.typist import Event, Place, Typist
+from traces.typist import Event, Place, Typist
 
 # Modules that every Python has, in which people wrote ordinary code. The order is that of the documents.
 MODULES = (

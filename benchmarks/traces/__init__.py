@@ -1,0 +1,1 @@
+"""Typing as a sequence of events: recorded, made up, and played again by whoever measures."""
