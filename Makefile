@@ -20,6 +20,7 @@ NOTICE := 'Installing Starfill into $(VENV). To download: 0.3 GB with the CPU bu
 	"  make $(or $(MAKECMDGOALS),demo) INSTALL='uv pip install --torch-backend=cpu'" \
 	'or set PIP_EXTRA_INDEX_URL to the address that PyTorch shows on its installation page for pip and CPU.'
 
+COMMA := ,
 # $(call environment,FOLDER,PYTHON,WHAT...): makes the virtual environment where there is none, and installs into it.
 environment = { test -x $(1)/bin/python || $(2) -m venv $(1); } && \
 	VIRTUAL_ENV=$(abspath $(1)) PATH="$(abspath $(1))/bin:$$PATH" $(INSTALL) $(3)
@@ -149,15 +150,15 @@ $(VENV)/bench-installed: $(VENV)/dev-installed
 	@touch $@
 
 $(GPTQ_VENV)/installed: pyproject.toml $(PINS)/auto-gptq.txt $(KERNELS)
-	@$(call environment,$(GPTQ_VENV),$(GPTQ_PYTHON),--constraint $(PINS)/auto-gptq.txt --editable '.[auto-gptq,dev]')
+	@$(call environment,$(GPTQ_VENV),$(GPTQ_PYTHON),--constraint $(PINS)/auto-gptq.txt --editable '.[auto-gptq$(COMMA)dev]')
 	@touch $@
 
 $(GPTQMODEL_VENV)/installed: pyproject.toml $(PINS)/gptqmodel.txt $(KERNELS)
-	@$(call environment,$(GPTQMODEL_VENV),$(PYTHON),--constraint $(PINS)/gptqmodel.txt --editable '.[gptqmodel,dev]')
+	@$(call environment,$(GPTQMODEL_VENV),$(PYTHON),--constraint $(PINS)/gptqmodel.txt --editable '.[gptqmodel$(COMMA)dev]')
 	@touch $@
 
 $(ENGINES_VENV)/installed: pyproject.toml $(PINS)/engines.txt $(KERNELS)
-	@$(call environment,$(ENGINES_VENV),$(PYTHON),--constraint $(PINS)/engines.txt --editable '.[engines,dev]')
+	@$(call environment,$(ENGINES_VENV),$(PYTHON),--constraint $(PINS)/engines.txt --editable '.[engines$(COMMA)dev]')
 	@touch $@
 
 $(VLLM_VENV)/installed: tests/engines/install_vllm.sh $(PINS)/vllm.txt
