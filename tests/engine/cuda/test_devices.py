@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle, product
 from pathlib import Path
 
 import pytest
@@ -32,9 +33,12 @@ def load(folder: Path, devices: tuple[torch.device, ...]) -> LanguageModel:
     return load_model(read_config(folder), devices[0], devices=devices).model
 
 
-@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+# Every layout in one architecture, and every architecture in some layout.
+CASES = list(dict.fromkeys([*product(["llama"], LAYOUTS), *zip(BASES, cycle(LAYOUTS), strict=False)]))
+
+
+@pytest.mark.parametrize(("architecture", "layout"), CASES, ids=str)
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("architecture", BASES)
 def test_all_of_a_pass_is_where_it_is_computed(
     tmp_path: Path, gpus: HollowGPUs, architecture: str, place: str, layout: Layout
 ) -> None:
