@@ -1,4 +1,4 @@
-"""Checkpoints of 1B shapes, half their layers, random weights: they load, complete and stay as small as `inspect` says."""
+"""Checkpoints of 1B shapes, half their layers: they load, complete and stay as small as `inspect` says."""
 
 from __future__ import annotations
 

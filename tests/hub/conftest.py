@@ -39,12 +39,14 @@ def hub() -> Iterator[FakeHub]:
 @pytest.fixture
 def use_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], None]:
     """Let the library in this process use an endpoint, and a cache, home and token of this test alone."""
-    from huggingface_hub import constants
+    from huggingface_hub import constants, file_download
 
     def use(endpoint: str) -> None:
         monkeypatch.setattr(constants, "ENDPOINT", endpoint)
         template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        # Before 1.0 it was taken over by name.
+        monkeypatch.setattr(file_download, "HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "home" / "hub"))
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "home" / "token"))
         monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 2**16)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -271,9 +273,12 @@ def test_no_network(use_hub: Callable[[str], None]) -> None:
     assert f"`starfill models pull {NAME}` again" in sentence
 
 
-def test_offline_by_choice(hub: FakeHub, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    assert "HF_HUB_OFFLINE is set" in refused("models", "pull", NAME)
+def test_offline_by_choice(hub: FakeHub, environment: dict[str, str]) -> None:
+    """The hub library reads the variable when it is imported."""
+    command = [sys.executable, "-m", "starfill", "models", "pull", NAME]
+    offline = environment | {"HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, env=offline, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2 and "HF_HUB_OFFLINE is set" in done.stderr
     assert hub.requests == []
 
 
