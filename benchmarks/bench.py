@@ -22,7 +22,7 @@ import click
 import psutil
 from rich.console import Console
 
-from latency import machine, traces
+from latency import machine
 from latency.cases import BUILD, CASES, Case, checkpoint, once
 from latency.prompts import Prompter
 from latency.replay import Limit, play
@@ -33,6 +33,10 @@ from peers.llama_server import LlamaServer
 from peers.peer import Peer
 from peers.starfill_server import StarfillServer
 from peers.transformers_generate import TransformersGenerate
+from traces.trace import Trace, sources
+from traces.trace import cold as cold_trace
+from traces.trace import growing as growing_trace
+from traces.trace import mixed as mixed_trace
 
 TOKENS = 16  # of a suggestion: a line of code
 MIXED_CONTEXT = 2048  # what prompts are limited to where the settings don't say
@@ -75,13 +79,13 @@ def measure(case: Case, names: Sequence[str], pauses: float, console: Console) -
     prompter = Prompter(folder, case.context, TOKENS)
     longest = prompter.setup.window - ROOM
     lengths, cold = ([min(each, longest) for each in wanted] for wanted in (case.lengths, case.cold))
-    growing = traces.growing(lengths, case.keys, prompter.count)
-    parts = [("growing", growing, 0.0), ("cold", traces.cold(cold, prompter.count), 0.0)]
+    growing = growing_trace(lengths, case.keys, prompter.count)
+    parts = [("growing", growing, 0.0), ("cold", cold_trace(cold, prompter.count), 0.0)]
     run = Run(case.name, machine.bandwidth(), case.judged)
     _play(run, case, names, prompter, parts, 1, console)
     if case.asks:
         prompter = Prompter(folder, MIXED_CONTEXT, TOKENS)
-        mixed = traces.mixed(traces.sources(DOCUMENTS, case.lines), case.asks)
+        mixed = mixed_trace(sources(DOCUMENTS, case.lines), case.asks)
         others = [name for name in names if name != INFILL]
         _play(run, case, others, prompter, [("mixed", mixed, pauses)], mixed.visited, console)
     return run
@@ -92,7 +96,7 @@ def _play(
     case: Case,
     names: Sequence[str],
     prompter: Prompter,
-    parts: Sequence[tuple[str, traces.Trace, float]],
+    parts: Sequence[tuple[str, Trace, float]],
     documents: int,
     console: Console,
 ) -> None:

@@ -10,12 +10,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 
-from latency import traces
 from starfill.assist.completion.assistant import Assistant
 from starfill.errors import EngineError
 from starfill.jobs import Job, Result, Ticket
 from starfill.text.document import Document
 from starfill.text.position import Encoding, Position
+from traces import trace
 from traces.typist import Place, Typist
 
 SKIPPED = 40  # lines at the beginning of a file: its licence and the like
@@ -94,9 +94,9 @@ class Editor:
 
     async def _write(self, over: Callable[[], bool]) -> None:
         """A document, and the lines that are written into it."""
-        modules = len(traces.MODULES)
+        modules = len(trace.MODULES)
         first = SKIPPED + 2 * LINES * (self._number // modules)
-        lines = traces.stdlib_lines(traces.MODULES[self._number % modules])[first : first + 2 * LINES]
+        lines = trace.stdlib_lines(trace.MODULES[self._number % modules])[first : first + 2 * LINES]
         document = Document.open(f"file:///editor{self._number}.py", "python", 1, "\n".join(lines[:LINES]))
         typist = Typist(0, lines[:LINES])
         for number, line in enumerate(lines[LINES:]):

@@ -12,7 +12,6 @@ import pytest
 
 from engines import asking, serving
 from engines.serving import LLAMA, Models
-from latency import traces
 from latency.summary import WARM
 from load.process import Running
 from starfill.app.backend import LocalBackend
@@ -22,6 +21,7 @@ from starfill.assist.instruct.outcome import Instruction
 from starfill.errors import EngineError
 from starfill.text.document import Document
 from starfill.text.position import Span
+from traces import trace
 
 pytestmark = pytest.mark.engines
 
@@ -46,12 +46,12 @@ def test_cancelling_frees_the_engine(llama: Running, assistant: Assistant) -> No
 
 
 def test_a_keystroke_finds_its_prompt_in_the_engines_cache(assistant: Assistant) -> None:
-    trace = traces.mixed(traces.sources(3, 80), asks=90)
+    played = trace.mixed(trace.sources(3, 80), asks=90)
 
     async def type_it() -> list[float]:
         return [
             done.figures.cached_tokens / done.figures.prompt_tokens
-            async for event, done in asking.typed(trace, assistant)
+            async for event, done in asking.typed(played, assistant)
             if event.kind in WARM and done.figures.source == "model"
         ]
 

@@ -13,11 +13,11 @@ import pytest
 
 from engines import asking, serving
 from engines.serving import VLLM, Engine, Models
-from latency import traces
 from latency.summary import WARM
 from load.process import Running
 from starfill.app.backend import LocalBackend
 from starfill.assist.completion.assistant import Assistant
+from traces import trace
 
 pytestmark = [pytest.mark.engines, pytest.mark.parametrize("engine", [VLLM], ids=["vllm"], indirect=True)]
 
@@ -45,11 +45,11 @@ def test_cancelling_frees_the_engine(running: Running, assistant: Assistant) -> 
 
 
 def test_a_keystroke_finds_its_prompt_in_the_prefix_cache(running: Running, assistant: Assistant) -> None:
-    trace = traces.mixed(traces.sources(3, 80), asks=90)
+    played = trace.mixed(trace.sources(3, 80), asks=90)
 
     async def type_it() -> list[float]:
         shares, before = [], _cached(running)
-        async for event, done in asking.typed(trace, assistant):
+        async for event, done in asking.typed(played, assistant):
             after = _cached(running)
             hits, tokens = after[0] - before[0], after[1] - before[1]
             if event.kind in WARM and done.figures.source == "model":
