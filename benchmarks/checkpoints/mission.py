@@ -7,7 +7,7 @@ Where each fact comes from:
   config.json (vocabulary 49153: StarCoder's 49152 and [PAD], activation "gelu"): a public copy of the repository, as is
   the size of its first upload with group_size 128, 9,198,428,896 bytes. `entries` and `files.header` give exactly that
   number, which settles that biases, g_idx and a second copy of the embedding table (`lm_head.weight`) are stored, and
-  that the header has no metadata. `tests/engine/test_mission.py` holds it.
+  that the header has no metadata. `tests/engine/loading/test_mission.py` holds it.
 - The llama files: a bias of zeros for every layer, g_idx also without act order, no `rotary_emb.inv_freq`. The cards'
   sizes agree to all their digits with these biases and not without (13B 64g: 7.51, not 7.50; 70B: 35.33, not 35.32).
   Two files of the same quantizer and shape, MythoMax-L2-13B at 8 bits (group_size -1 and 128), are known to the byte

@@ -1,6 +1,6 @@
 """What a layer's product takes for a chunk of a prompt: a dense one, and ours with more or less room for its weights.
 
-What is seen here belongs into SCRATCH in starfill/engine/memory.py: little room makes small products, which leave
+What is seen here belongs into SCRATCH in starfill/engine/cuda/tuning.py: little room makes small products, which leave
 multiprocessors idle, and room that a cache holds saves the memory a way.
 """
 

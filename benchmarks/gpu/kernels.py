@@ -73,7 +73,7 @@ def products(shapes: Sequence[Shape], layout: Layout) -> list[tuple[Size, Layout
 
 
 def _joined(linears: dict[str, Size]) -> Iterator[Size]:
-    """As a model has them on a GPU, those of one input as one; see starfill/engine/models/joined.py."""
+    """As a model has them on a GPU, those of one input as one; see starfill/engine/models/merged_linears.py."""
     for names, group in itertools.groupby(linears, lambda name: next((g for g in TOGETHER if name.endswith(g)), name)):
         sizes = [linears[name] for name in group]
         yield (sizes[0][0], sum(columns for _, columns in sizes)) if isinstance(names, tuple) else sizes[0]

@@ -59,7 +59,7 @@ class Job:
     begins: the same for an engine that can't be told so: ids for the bytes that the answer must begin with.
     draft: tokens that the answer probably repeats in runs (the source of a rewrite, the suggestion before this one),
         besides those of the prompt. Changes how fast the answer of a job with one candidate comes, never which; see
-        speculate.py.
+        engine/prompt_lookup.py.
     """
 
     key: Hashable
