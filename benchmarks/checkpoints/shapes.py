@@ -2,8 +2,8 @@
 
 Field names are those of config.json. Sources of the figures: BigCode's StarCoder and StarCoder2 papers and the
 `config.json` of each model as public code quotes it; StarCoder2's, TinyLlama's, Qwen2.5-Coder's and DeepSeek-Coder's
-agree with their published numbers of parameters (tests/engine/loading/test_mission.py). Shapes of the mission's checkpoints:
-`mission.py`.
+agree with their published numbers of parameters (tests/engine/loading/test_mission.py). Shapes of the mission's
+checkpoints: `mission.py`.
 """
 
 from __future__ import annotations
