@@ -120,7 +120,7 @@ def _where(
     known = [i for i in worth if lines[i] in visited]
     if back and known:
         return chance.choice(known), "return"
-    return chance.choice([i for i in worth if lines[i] not in visited]), "jump"
+    return chance.choice([i for i in worth if lines[i] not in visited] or worth), "jump"
 
 
 def growing(lengths: Sequence[int], keys: int, count: Callable[[str], int], suffix: int = 8) -> Trace:
