@@ -31,7 +31,7 @@ TEST := -m pytest --numprocesses auto --maxprocesses 4 --max-worker-restart 0 --
 # Without real editors, training and kernels for GPUs.
 FAST := $(TEST) --ignore tests/editors --ignore tests/training --ignore tests/engine/cuda
 
-.PHONY: demo test lint check format editors test-editors test-cuda test-latest test-oldest test-auto-gptq test-gptqmodel test-engines \
+.PHONY: demo test lint check format editors test-editors test-cuda test-sanitized test-latest test-oldest test-auto-gptq test-gptqmodel test-engines \
 	soak bench bench-gpu bench-peers evaluate-bundled docs lock dist clean
 
 demo: $(VENV)/installed
@@ -90,6 +90,10 @@ soak: $(VENV)/dev-installed
 format: $(VENV)/dev-installed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The CPU kernels under the address sanitizer: for whoever changes them.
+test-sanitized: $(VENV)/dev-installed
+	STARFILL_SANITIZED=1 $(BIN)/python -m pytest tests/engine/native/test_sanitized.py
 
 # auto-gptq 0.7.1 has a wheel for Python 3.11 and imports with transformers 4.51-4.52, so it has an environment of its own.
 test-auto-gptq: $(GPTQ_VENV)/installed

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from starfill.engine.native import Native, native, why_not
+from starfill.engine.native.kernels import Native
+from starfill.engine.native.library import native, why_not
 
 
 @pytest.fixture(params=[512, 256], ids=["avx512", "avx2"])

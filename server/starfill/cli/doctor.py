@@ -111,7 +111,7 @@ def _model_checks(assistant: Assistant, settings: Settings) -> Iterator[Check]:
 
 
 def _why_not_faster() -> str:
-    from starfill.engine.native import why_not
+    from starfill.engine.native.library import why_not
 
     reason = why_not()
     return f" (Starfill's own, 1.5 to 3.6 times as fast: {reason})" if reason else ""

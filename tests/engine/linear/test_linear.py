@@ -13,7 +13,7 @@ from starfill.engine.linear import cuda, int4pack, native, reference
 from starfill.engine.linear.dense import unpack
 from starfill.engine.linear.reference import Packed
 from starfill.engine.linear.select import Packer, Shape, head_kernel, select
-from starfill.engine.native import native as kernels
+from starfill.engine.native.library import native as kernels
 
 LAYOUTS = [
     Layout(*choice)

@@ -12,7 +12,7 @@ from checkpoints.random_checkpoint import Layout
 from model_checks import check_splits, check_step, model_at, some_ids
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.models.decoder import Decoder, LanguageModel
-from starfill.engine.native import Native
+from starfill.engine.native.kernels import Native
 from tiny_checkpoints import GPT_BIGCODE, LLAMA, STARCODER2, write, write_quantized
 
 DEFAULT = Layout(4, 32, True)

@@ -12,11 +12,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from starfill.engine import native as module
 from starfill.engine.kv.attention import Sight, attention
 from starfill.engine.kv.kv_cache import BLOCK
 from starfill.engine.models.activation import ACTIVATIONS
-from starfill.engine.native import Activation, Native, native, open_library, openmp_runtimes, why_not
+from starfill.engine.native import library as module
+from starfill.engine.native.kernels import Native
+from starfill.engine.native.library import native, open_library, openmp_runtimes, why_not
+from starfill.engine.native.structs import STRUCTS, Activation
 
 CPU = torch.device("cpu")
 
@@ -106,6 +108,8 @@ def opened(**instead: Any) -> Native | str:
     [
         ("folder", Path("nowhere"), "not built"),
         ("interface", -1, "built from other sources"),
+        ("structs", STRUCTS[:-1], "other sizes"),
+        ("structs", (*STRUCTS[:-1], STRUCTS[0]), "other sizes"),
         ("runtimes", lambda: {"/a/libgomp.so.1", "/b/libiomp5.so"}, "another OpenMP runtime"),
     ],
 )

@@ -16,7 +16,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from starfill.engine.kv.kv_cache import BLOCK
-from starfill.engine.native import native
+from starfill.engine.native.library import native
 
 NATIVE_LANES, NATIVE_DIM = 16, 1024  # head_dim must be a multiple of the one and at most the other
 

@@ -19,7 +19,8 @@ import torch
 
 from starfill.engine.linear.reference import Packed, codes
 from starfill.engine.linear.rounding import BITS, head_groups, round_columns
-from starfill.engine.native import LinearWeights, native
+from starfill.engine.native.library import native
+from starfill.engine.native.structs import LinearWeights
 
 TILE = 32  # output features that stand together
 BLOCKS = (128, 64, 32)  # input features that share a scale of the activations, best first

@@ -12,7 +12,7 @@ from starfill.engine.cuda.packed_weights import grain_of
 from starfill.engine.linear import cuda, int4pack, native
 from starfill.engine.linear.reference import Packed
 from starfill.engine.linear.rounding import BITS, head_groups
-from starfill.engine.native import native as native_kernels
+from starfill.engine.native.library import native as native_kernels
 
 
 class Linear(Protocol):

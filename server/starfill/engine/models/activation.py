@@ -8,8 +8,8 @@ from functools import cached_property, partial
 import torch
 from torch.nn import functional as F
 
-from starfill.engine.native import Activation as Kind
-from starfill.engine.native import native
+from starfill.engine.native.library import native
+from starfill.engine.native.structs import Activation as Kind
 from starfill.errors import CheckpointError
 
 Activation = Callable[[torch.Tensor], torch.Tensor]

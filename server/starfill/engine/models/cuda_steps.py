@@ -20,7 +20,7 @@ from starfill.engine.linear.select import Linear
 from starfill.engine.models.activation import Activation, Steady
 from starfill.engine.models.fused import Parts
 from starfill.engine.models.norm import Norm
-from starfill.engine.native import Activation as Kind
+from starfill.engine.native.structs import Activation as Kind
 
 DIMS = (16, 32, 64, 128, 256)  # head dimensions that the kernels take
 SPANS = 128  # that a model's longest context is cut into; a step's working memory grows with them

@@ -24,7 +24,7 @@ from starfill.engine.linear.select import Linear
 from starfill.engine.models.fused import Fused, Parts
 from starfill.engine.models.norm import Norm
 from starfill.engine.models.parameters import Source
-from starfill.engine.native import native
+from starfill.engine.native.library import native
 from starfill.engine.native.team import Team
 from starfill.engine.out_of_memory import shortage_named
 

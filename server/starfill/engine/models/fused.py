@@ -17,7 +17,9 @@ from starfill.engine.linear.native import NativeLinear
 from starfill.engine.linear.select import Linear
 from starfill.engine.models.activation import Activation, Steady
 from starfill.engine.models.norm import Norm
-from starfill.engine.native import LayerParts, LinearWeights, ModelParts, Native, NormParts, Pass, SequenceRows, native
+from starfill.engine.native.kernels import Native
+from starfill.engine.native.library import native
+from starfill.engine.native.structs import LayerParts, LinearWeights, ModelParts, NormParts, Pass, SequenceRows
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,15 @@
    over the KV cache, activations.
 
    Each function gives a row the same bits however many rows or threads compute it: integer sums are exact, and
-   float sums have one order, that of the positions. `body.h` is compiled once for each instruction set; `__init__.py`
-   declares the functions below for Python and asks `starfill_isa` first. All arrays are contiguous.
+   float sums have one order, that of the positions. `body.h` is compiled once for each instruction set; `kernels.py` and
+   `structs.py` declare what follows for Python, `library.py` asks `starfill_isa` first. All arrays are contiguous.
 
    Compiled with OpenMP, against the runtime that torch brings: one pool of threads serves both. */
 
 #include <stdint.h>
 
-/* Of what Python must know: the functions, the structs and how weights are packed. The same in __init__.py. */
-#define INTERFACE 3
+/* Of what Python must know: the functions, the structs and how weights are packed. The same in library.py and structs.py. */
+#define INTERFACE 4
 
 int starfill_interface(void) { return INTERFACE; }
 
@@ -90,6 +90,15 @@ struct pass {
     float *logits;
     int32_t sequences, rows, last;
 };
+
+/* The sizes of the structs above, in this order, into `sizes` unless that is NULL; how many they are. */
+int starfill_sizes(int32_t *sizes) {
+    const int32_t found[] = {sizeof(struct linear), sizeof(struct attention), sizeof(struct norm), sizeof(struct layer),
+                             sizeof(struct model), sizeof(struct sequence), sizeof(struct pass)};
+    int count = sizeof found / sizeof *found;
+    for (int i = 0; sizes && i < count; i++) sizes[i] = found[i];
+    return count;
+}
 
 #if defined(__x86_64__) && defined(__GNUC__)
 
