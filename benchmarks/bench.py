@@ -26,7 +26,7 @@ from latency import machine
 from latency.cases import BUILD, CASES, Case, checkpoint, once
 from latency.prompts import Prompter
 from latency.replay import Limit, play
-from latency.report import Held, Run, plot, show
+from latency.report import Run, WeightMemory, plot, show
 from peers import dense, gguf_file
 from peers.llama_build import program
 from peers.llama_server import LlamaServer
@@ -108,7 +108,7 @@ def _play(
             players = [peer for peer in peers if name == "growing" or peer.name != INFILL]
             run.samples += play(name, trace, players, prompter, machine.settle, TOKENS, limits, pauses)
         for peer in peers:
-            run.held[peer.name] = Held(peer.weight_bytes, peer.kv_bytes)
+            run.held[peer.name] = WeightMemory(peer.weight_bytes, peer.kv_bytes)
             run.peaks["+".join(name for name, _, _ in parts), peer.name] = machine.peak_bytes(peer.pid)
 
 

@@ -139,7 +139,7 @@ def in_card(card: str, figures: str) -> str:
 
 def evaluate(args: argparse.Namespace) -> None:
     started = time.monotonic()
-    parts: dict[str, tuple[str, list[Line]]] = {"Held-out files": ("files", bits(args))}
+    parts: dict[str, tuple[str, list[Line]]] = {"WeightMemory-out files": ("files", bits(args))}
     with ExitStack() as stack:
         samples = args.samples or Path(stack.enter_context(TemporaryDirectory()))
         samples.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ class Tally:
 
 
 class RandomSource:
-    """See `Source` in starfill/engine/models/parameters.py."""
+    """See `ParameterSource` in starfill/engine/models/parameters.py."""
 
     quantized = True
 

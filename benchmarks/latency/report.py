@@ -18,7 +18,7 @@ ROW = ("count", "first p50", "p95", "outside p50", "whole p50", "p95", "computed
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class WeightMemory:
     """Bytes. weights: read for each token. kv: of the state, for each token of context."""
 
     weights: int
@@ -32,7 +32,7 @@ class Run:
     model: str
     bandwidth: float
     judged: bool
-    held: dict[str, Held] = field(default_factory=dict)
+    held: dict[str, WeightMemory] = field(default_factory=dict)
     samples: list[Sample] = field(default_factory=list)
     peaks: dict[tuple[str, str], int] = field(default_factory=dict)
 

@@ -52,10 +52,10 @@ class Job:
     max_new_tokens: 0 only prefills the slot.
     candidates: answers to the same prompt, decoded together.
     stop_ids: sampling one of these ends a candidate; it is not part of the answer.
-    on_token(candidate, token): called on the worker thread for each new token (never for a stop id); True ends that
+    on_token(candidate, token): called on the engine's thread for each new token (never for a stop id); True ends that
         candidate after this token. Must be quick.
-    allowed(candidate_ids): called on the worker thread with the ids generated so far; the ids that may follow, or None
-        when all may (token healing). Once None it is not asked again for that candidate.
+    allowed(candidate_ids): called on the engine's thread with the ids generated so far; answers the ids that may
+        follow, or None when all may (token healing). After None it is not asked again for that candidate.
     begins: the same for an engine that can't be told so: ids for the bytes that the answer must begin with.
     draft: tokens that the answer probably repeats in runs (the source of a rewrite, the suggestion before this one),
         besides those of the prompt. Changes how fast the answer of a job with one candidate comes, never which; see

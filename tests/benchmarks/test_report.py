@@ -7,7 +7,7 @@ from rich.console import Console
 
 from latency.bars import Bar, bars
 from latency.replay import Sample
-from latency.report import Held, Run, plot, show
+from latency.report import Run, WeightMemory, plot, show
 from latency.summary import Row, by_length, decode_rate, in_both, quantile
 
 
@@ -100,7 +100,7 @@ def test_a_run_of_fewer_systems_has_fewer_bars(peers):
 @pytest.fixture
 def run():
     samples = [*growing("a", {500: 10.0, 900: 20.0}), sample("a", 100.0, 120.0, trace="cold", prompt=300, computed=300)]
-    return Run("m", 2.0, True, {"a": Held(1_000_000, 1000)}, samples, {("growing", "a"): 5_000_000})
+    return Run("m", 2.0, True, {"a": WeightMemory(1_000_000, 1000)}, samples, {("growing", "a"): 5_000_000})
 
 
 def test_decode_reads_weights_and_state(run):

@@ -7,7 +7,16 @@ import torch
 
 from engine.toy import INFO, Toy
 from starfill.engine import chunking
-from starfill.engine.chunking import CHUNK, DEVICE_CHUNK, DEVICE_LEAST, DEVICE_PAUSE, LEAST, PAUSE, Pace, largest_chunk
+from starfill.engine.chunking import (
+    CHUNK,
+    DEVICE_CHUNK,
+    DEVICE_LEAST,
+    DEVICE_PAUSE,
+    LEAST,
+    PAUSE,
+    ChunkSize,
+    largest_chunk,
+)
 from starfill.engine.local_engine import LocalEngine
 from starfill.jobs import Job
 
@@ -24,9 +33,9 @@ from starfill.jobs import Job
     ],
 )
 def test_a_chunk_takes_as_long_as_a_pause_should(tokens: int, seconds: float, chunk: int) -> None:
-    chunking = Pace()
-    chunking.learn(tokens, seconds)
-    assert chunking.chunk == chunk
+    chunk_size = ChunkSize()
+    chunk_size.learn(tokens, seconds)
+    assert chunk_size.tokens == chunk
 
 
 @pytest.mark.parametrize(
@@ -40,21 +49,21 @@ def test_a_chunk_takes_as_long_as_a_pause_should(tokens: int, seconds: float, ch
     ],
 )
 def test_a_device_computes_more_at_once(tokens: int, seconds: float, chunk: int) -> None:
-    chunking = Pace(on_device=True)
-    assert chunking.chunk == DEVICE_CHUNK == largest_chunk(torch.device("cuda"))
-    chunking.learn(tokens, seconds)
-    assert chunking.chunk == chunk
+    chunk_size = ChunkSize(on_device=True)
+    assert chunk_size.tokens == DEVICE_CHUNK == largest_chunk(torch.device("cuda"))
+    chunk_size.learn(tokens, seconds)
+    assert chunk_size.tokens == chunk
 
 
 def test_where_memory_is_short_less_is_computed_whatever_time_there_is() -> None:
-    chunking = Pace(on_device=True)
+    chunk_size = ChunkSize(on_device=True)
     tried = []
-    while chunking.lower(1000):
-        tried.append(chunking.chunk)
-        chunking.learn(chunking.chunk, 0.0)
-        assert chunking.chunk <= tried[-1]
+    while chunk_size.lower(1000):
+        tried.append(chunk_size.tokens)
+        chunk_size.learn(chunk_size.tokens, 0.0)
+        assert chunk_size.tokens <= tried[-1]
     assert tried == [500, 250, 125, 62, 31, 16]
-    assert not Pace().lower(LEAST)
+    assert not ChunkSize().lower(LEAST)
 
 
 class Clocks:
@@ -70,19 +79,19 @@ class Clocks:
     def wait(self, seconds: float) -> None:
         self.wall += seconds
 
-    def pace(self, on_device: bool = False) -> Pace:
-        return Pace(on_device=on_device, thread_time=lambda: self.thread, wall_time=lambda: self.wall)
+    def chunk_size(self, on_device: bool = False) -> ChunkSize:
+        return ChunkSize(on_device=on_device, thread_time=lambda: self.thread, wall_time=lambda: self.wall)
 
 
 def test_the_processor_is_measured_by_the_threads_own_time_and_a_device_by_everybodys() -> None:
-    assert Pace().clock is time.thread_time
-    assert Pace(on_device=True).clock is time.perf_counter
+    assert ChunkSize().clock is time.thread_time
+    assert ChunkSize(on_device=True).clock is time.perf_counter
 
 
 def test_a_slow_model_computes_less_at_once_also_for_the_next_prompt() -> None:
     clocks = Clocks()
     model = Toy(before=lambda: clocks.compute(4 * PAUSE))
-    engine = LocalEngine(model, INFO, 1 << 20, pace=clocks.pace())
+    engine = LocalEngine(model, INFO, 1 << 20, chunk_size=clocks.chunk_size())
     try:
         for key in (1, 2):
             engine.submit(Job(key, [key] * 200, 0)).future.result(30)
@@ -96,7 +105,7 @@ def test_a_slow_model_computes_less_at_once_also_for_the_next_prompt() -> None:
 def test_waiting_is_not_computing() -> None:
     clocks = Clocks()
     model = Toy(before=lambda: clocks.wait(2 * PAUSE))
-    engine = LocalEngine(model, INFO, 1 << 20, pace=clocks.pace())
+    engine = LocalEngine(model, INFO, 1 << 20, chunk_size=clocks.chunk_size())
     try:
         engine.submit(Job("a", [1] * (2 * CHUNK), 0)).future.result(30)
     finally:
@@ -108,7 +117,7 @@ def test_waiting_for_a_device_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunking, "DEVICE_LEAST", CHUNK)
     clocks = Clocks()
     model = Toy(before=lambda: clocks.wait(DEVICE_PAUSE), on_device=True)
-    engine = LocalEngine(model, INFO, 1 << 20, pace=clocks.pace(on_device=True))
+    engine = LocalEngine(model, INFO, 1 << 20, chunk_size=clocks.chunk_size(on_device=True))
     try:
         for key in (1, 2):
             engine.submit(Job(key, [key] * 200, 0)).future.result(30)

@@ -129,7 +129,7 @@ def test_documents_leave_the_device_and_come_back(built: Built, make_engine: Mak
     jobs = [Job(f"document {n}", prompt(2000, seed=n), 4) for n in range(5)]
     for job in jobs:
         check(built, job, answer(engine, job))
-    caches = engine.worker.with_slots(lambda slots: [slot.cache for slot in slots])
+    caches = engine.scheduler.with_cache(lambda slots: [slot.cache for slot in slots])
     parked = [cache for cache in caches if cache.parked]
     assert len(caches) == len(jobs) and len(parked) >= 2
     assert all(layer.device.type == "cpu" for cache in parked for layer in cache.storage)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from engine.toy import INFO, PLENTY, Toy, alone, answer, eager, prompt
-from starfill.engine.chunking import Pace
+from starfill.engine.chunking import ChunkSize
 from starfill.engine.kv.kv_cache import BLOCK, KVCache, KVShape
 from starfill.engine.local_engine import LocalEngine
 from starfill.errors import EngineError
@@ -51,7 +51,7 @@ def test_a_gpu_whose_memory_runs_out() -> None:
     torch.cuda.empty_cache()
     room = torch.cuda.memory_reserved() + 5 * model.kv_shape.bytes_per_token * BLOCK
     torch.cuda.set_per_process_memory_fraction(room / torch.cuda.get_device_properties(0).total_memory)
-    engine = LocalEngine(model, INFO, PLENTY, pace=Pace(on_device=True, learned=eager()))
+    engine = LocalEngine(model, INFO, PLENTY, chunk_size=ChunkSize(on_device=True, learned=eager()))
     try:
         engine.watch(told.append)
         for turn in range(3):

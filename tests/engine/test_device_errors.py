@@ -7,7 +7,7 @@ import torch
 
 from engine.toy import INFO, PLENTY, Toy, alone, answer, prompt
 from starfill.engine.local_engine import LocalEngine
-from starfill.engine.out_of_memory import shortage_named
+from starfill.engine.out_of_memory import naming_out_of_memory
 from starfill.jobs import Job
 
 
@@ -37,13 +37,13 @@ OTHER = [
 
 @pytest.mark.parametrize("errors", SHORT, ids=repr)
 def test_what_is_a_shortage(errors: tuple[Exception, ...]) -> None:
-    with pytest.raises(torch.OutOfMemoryError), shortage_named():
+    with pytest.raises(torch.OutOfMemoryError), naming_out_of_memory():
         raised(*errors)
 
 
 @pytest.mark.parametrize("errors", OTHER, ids=repr)
 def test_what_is_not(errors: tuple[Exception, ...]) -> None:
-    with pytest.raises(type(errors[-1])) as caught, shortage_named():
+    with pytest.raises(type(errors[-1])) as caught, naming_out_of_memory():
         raised(*errors)
     assert caught.value is errors[-1]
 

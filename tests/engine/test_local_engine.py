@@ -260,7 +260,7 @@ def test_an_error_reaches_its_caller_and_the_engine_goes_on(make_engine: MakeEng
 
 def test_closing_ends_the_thread(make_engine: MakeEngine) -> None:
     engine = make_engine()
-    thread = engine.worker.with_slots(lambda slots: threading.current_thread())
+    thread = engine.scheduler.with_cache(lambda slots: threading.current_thread())
     assert thread.is_alive()
     engine.close()
     assert not thread.is_alive()

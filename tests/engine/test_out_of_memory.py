@@ -33,13 +33,13 @@ from engine.toy import (
     taken,
 )
 from starfill.engine import decoding
-from starfill.engine.chunking import LEAST, Pace
+from starfill.engine.chunking import LEAST, ChunkSize
 from starfill.engine.generate import advance, feed
 from starfill.engine.kv import kv_cache
 from starfill.engine.kv.kv_cache import BLOCK, KVCache, KVShape, allocate
 from starfill.engine.kv.prefix_cache import Slot
 from starfill.engine.local_engine import LocalEngine
-from starfill.engine.scheduler import Worker
+from starfill.engine.scheduler import Scheduler
 from starfill.errors import EngineError
 from starfill.jobs import Finish, Job, Priority, Result, Sampling
 
@@ -102,11 +102,13 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Device:
 def engine(device: Device) -> Iterator[LocalEngine]:
     engine = served(Wanting(device))
     yield engine
-    engine.worker.close()
+    engine.scheduler.close()
 
 
-def served(model: Toy, worker: Worker | None = None) -> LocalEngine:
-    return LocalEngine(model, INFO, PLENTY, worker or Worker(PLENTY), pace=Pace(on_device=True, learned=eager()))
+def served(model: Toy, scheduler: Scheduler | None = None) -> LocalEngine:
+    return LocalEngine(
+        model, INFO, PLENTY, scheduler or Scheduler(PLENTY), chunk_size=ChunkSize(on_device=True, learned=eager())
+    )
 
 
 # Together or not at all
@@ -237,7 +239,7 @@ def test_other_documents_make_room_and_stay_known(engine: LocalEngine, device: D
             assert result.computed_tokens == 1 or not turn
     (sentence,) = told
     assert sentence is not None and sentence.startswith("The GPU's memory ran out: ")
-    held, of_all = engine.worker.with_slots(lambda slots: (slots.held, taken(slots)))
+    held, of_all = engine.scheduler.with_cache(lambda slots: (slots.held, taken(slots)))
     assert engine.cache_bytes <= 3 * ONE * 3 / 4 and held <= 3 * ONE and of_all >= 6 * ONE
 
 
@@ -337,12 +339,12 @@ def test_a_job_that_gave_way_goes_on(device: Device) -> None:
         assert wanted.future.result(30).candidates == alone(urgent)
         assert waiting.future.result(30).candidates == alone(idle)
     finally:
-        engine.worker.close()
+        engine.scheduler.close()
 
 
 def test_it_is_told_once_to_each_who_watches(device: Device) -> None:
-    worker = Worker()
-    engines = [served(Wanting(device, salt), worker) for salt in range(3)]
+    scheduler = Scheduler()
+    engines = [served(Wanting(device, salt), scheduler) for salt in range(3)]
     told: list[list[str | None]] = [[], [], []]
     for engine, mine in zip(engines, told, strict=True):
         engine.watch(mine.append)
@@ -355,7 +357,7 @@ def test_it_is_told_once_to_each_who_watches(device: Device) -> None:
             answer(engines[1], Job(document, prompt(100, document), 1))
         assert [len(mine) for mine in told] == [1, 1, 0]
     finally:
-        worker.close()
+        scheduler.close()
 
 
 jobs = st.builds(
@@ -377,10 +379,10 @@ def test_whatever_memory_there_is_no_answer_is_wrong(lives: list[tuple[Job, int,
     device = Device()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kv_cache, "allocate", device.allocate)
-        engine = served(Wanting(device), Worker(host_budget))
+        engine = served(Wanting(device), Scheduler(host_budget))
 
         def whole(candidate: int, token: int) -> bool:
-            assert engine.worker.with_slots(all_whole)  # a failure here becomes the job's
+            assert engine.scheduler.with_cache(all_whole)  # a failure here becomes the job's
             return False
 
         asked = []
@@ -400,7 +402,7 @@ def test_whatever_memory_there_is_no_answer_is_wrong(lives: list[tuple[Job, int,
             last = Job("last", [1], 3)
             assert answer(engine, last).candidates == alone(last)
         finally:
-            engine.worker.close()
+            engine.scheduler.close()
 
 
 def check(result: Result, job: Job) -> None:

@@ -22,8 +22,8 @@ from engine.toy import CONTEXT, INFO, VOCAB, Flat, Toy, eager, is_whole
 from starfill.app.backend import LocalBackend, Opened
 from starfill.config.settings import Settings
 from starfill.engine import decoding
-from starfill.engine.chunking import Pace
-from starfill.engine.decoding import Progress
+from starfill.engine.chunking import ChunkSize
+from starfill.engine.decoding import JobProgress
 from starfill.engine.generate import run
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.kv.prefix_cache import Slot
@@ -44,8 +44,8 @@ def no_proposals() -> Iterator[None]:
 
 def finished(job: Job, model: Toy, context_length: int = CONTEXT) -> tuple[Result, Slot]:
     """A job run to its end in a slot of its own."""
-    slot, progress = Slot(KVCache(model.kv_shape)), Progress(job, time.perf_counter())
-    for _ in run(model, slot, progress, context_length, Pace(learned=eager())):
+    slot, progress = Slot(KVCache(model.kv_shape)), JobProgress(job, time.perf_counter())
+    for _ in run(model, slot, progress, context_length, ChunkSize(learned=eager())):
         assert is_whole(slot)
     assert is_whole(slot)
     return progress.result(Finish.CANCELLED), slot
@@ -116,8 +116,8 @@ def test_a_slot_is_whole_wherever_a_job_is_left(
 ) -> None:
     model = Toy(every=10)
     slot, job = Slot(KVCache(model.kv_shape)), Job("a", prompt, 30, sampling=sampling, draft=draft)
-    progress = Progress(job, 0.0)
-    for _ in zip(range(pauses), run(model, slot, progress, CONTEXT, Pace()), strict=False):
+    progress = JobProgress(job, 0.0)
+    for _ in zip(range(pauses), run(model, slot, progress, CONTEXT, ChunkSize()), strict=False):
         pass
     written = progress.candidates[0]
     assert is_whole(slot)
@@ -132,7 +132,7 @@ def toy() -> Toy:
 
 @pytest.fixture
 def engine(toy: Toy) -> Iterator[LocalEngine]:
-    engine = LocalEngine(toy, INFO, 1 << 20, pace=Pace(learned=eager()))
+    engine = LocalEngine(toy, INFO, 1 << 20, chunk_size=ChunkSize(learned=eager()))
     yield engine
     engine.close()
 
@@ -161,7 +161,7 @@ def test_what_the_prompt_says_already_takes_few_steps(engine: LocalEngine) -> No
 def test_a_model_learns_while_it_decodes(toy: Toy) -> None:
     """From the first answer on: what passes take, and that copying is right."""
     engine = LocalEngine(toy, INFO, 1 << 20)
-    learned = engine.served.pace.learned
+    learned = engine.served.chunk_size.learned
     for number in range(8):
         engine.submit(Job(number, COUNTED, 60)).future.result(30)
     engine.close()
@@ -191,10 +191,10 @@ def test_a_device_that_is_slow_is_seen_to_be() -> None:
     for on_device in (False, True):
         clock = [0.0]
         model = Toy(before=lambda clock=clock: clock.append(clock[-1] + 0.02), on_device=on_device)
-        pace = Pace(on_device=on_device, thread_time=lambda: 0.0, wall_time=lambda clock=clock: clock[-1])
-        for _ in run(model, Slot(KVCache(model.kv_shape)), Progress(Job("a", [1], 6), 0.0), CONTEXT, pace):
+        chunk_size = ChunkSize(on_device=on_device, thread_time=lambda: 0.0, wall_time=lambda clock=clock: clock[-1])
+        for _ in run(model, Slot(KVCache(model.kv_shape)), JobProgress(Job("a", [1], 6), 0.0), CONTEXT, chunk_size):
             pass
-        assert (pace.learned.costs.of(1) > 0.01) == on_device
+        assert (chunk_size.learned.costs.of(1) > 0.01) == on_device
 
 
 def test_a_draft_is_ignored_for_several_candidates(engine: LocalEngine, toy: Toy) -> None:
@@ -245,7 +245,7 @@ def opened() -> Iterator[Opened]:
     """What a pass costs isn't measured: on a busy machine larger ones may seem not worth their time."""
     opened = LocalBackend().open(Settings())
     assert isinstance(opened.engine, LocalEngine)
-    opened.engine.served.pace.learned = Learned(Flat(), Chances(), Chances())
+    opened.engine.served.chunk_size.learned = Learned(Flat(), Chances(), Chances())
     yield opened
     opened.close()
 

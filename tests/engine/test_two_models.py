@@ -1,4 +1,4 @@
-"""Two models on one worker: one thread, one budget, priorities across both, and each can be closed on its own."""
+"""Two models on one scheduler: one thread, one budget, priorities across both, and each can be closed on its own."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.toy import CONTEXT, INFO, VOCAB, Gate, Toy, all_whole, answer, eager, prompt, taken, wait_until_closing
-from starfill.engine.chunking import CHUNK, Pace
-from starfill.engine.decoding import Progress
+from starfill.engine.chunking import CHUNK, ChunkSize
+from starfill.engine.decoding import JobProgress
 from starfill.engine.generate import run
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.kv.prefix_cache import Slot
 from starfill.engine.local_engine import LocalEngine
-from starfill.engine.scheduler import Worker
+from starfill.engine.scheduler import Scheduler
 from starfill.jobs import Finish, Job, Priority, Sampling, Ticket
 
 BUDGET = 1 << 20
@@ -28,16 +28,16 @@ Serve = Callable[[Toy], LocalEngine]
 
 
 @pytest.fixture
-def worker() -> Iterator[Worker]:
-    worker = Worker()
-    yield worker
-    worker.close()
+def scheduler() -> Iterator[Scheduler]:
+    scheduler = Scheduler()
+    yield scheduler
+    scheduler.close()
 
 
 @pytest.fixture
-def serve(worker: Worker) -> Serve:
+def serve(scheduler: Scheduler) -> Serve:
     def serve(model: Toy) -> LocalEngine:
-        return LocalEngine(model, INFO, BUDGET, worker, pace=Pace(learned=eager()))
+        return LocalEngine(model, INFO, BUDGET, scheduler, chunk_size=ChunkSize(learned=eager()))
 
     return serve
 
@@ -45,8 +45,8 @@ def serve(worker: Worker) -> Serve:
 def alone(salt: int, job: Job) -> tuple[int, ...]:
     """What a model answers from nothing, uninterrupted."""
     model = Toy(salt)
-    progress = Progress(replace(job, draft=()), time.perf_counter())
-    for _ in run(model, Slot(KVCache(model.kv_shape)), progress, CONTEXT, Pace()):
+    progress = JobProgress(replace(job, draft=()), time.perf_counter())
+    for _ in run(model, Slot(KVCache(model.kv_shape)), progress, CONTEXT, ChunkSize()):
         pass
     return progress.result(Finish.CANCELLED).candidates[0]
 
@@ -118,7 +118,7 @@ def test_a_completion_goes_between_and_the_action_goes_on(
     assert before == uninterrupted.calls[: passes - 1]
 
 
-def test_the_budget_is_one_for_all_models(serve: Serve, worker: Worker) -> None:
+def test_the_budget_is_one_for_all_models(serve: Serve, scheduler: Scheduler) -> None:
     one = KVCache(Toy().kv_shape)
     one.reserve(100)
     small, large = serve(Toy(1)), serve(Toy(2))
@@ -126,7 +126,7 @@ def test_the_budget_is_one_for_all_models(serve: Serve, worker: Worker) -> None:
     job = Job("a", prompt(100), 1)
     for engine, each in ((small, job), (large, job), (small, job), (large, Job("b", prompt(100, 1), 1))):
         answer(engine, each)
-    assert worker.with_slots(taken) == 2 * one.nbytes
+    assert scheduler.with_cache(taken) == 2 * one.nbytes
     assert answer(small, job).computed_tokens == 1
     assert answer(large, job).computed_tokens == 100
 
@@ -158,7 +158,7 @@ def test_a_waiting_job_that_is_cancelled_does_not_wait_for_the_running_one(serve
     gate.open()
 
 
-def test_closing_one_leaves_the_other_running(serve: Serve, worker: Worker) -> None:
+def test_closing_one_leaves_the_other_running(serve: Serve, scheduler: Scheduler) -> None:
     gate = Gate()
     small = Toy(1)
     actions, completions = serve(Toy(2, before=gate)), serve(small)
@@ -176,7 +176,7 @@ def test_closing_one_leaves_the_other_running(serve: Serve, worker: Worker) -> N
     assert going_on.future.result(30).generated_tokens == 20
     one = KVCache(small.kv_shape)
     one.reserve(23)
-    assert worker.with_slots(taken) == 2 * one.nbytes
+    assert scheduler.with_cache(taken) == 2 * one.nbytes
     assert answer(completions, COMPLETION).computed_tokens == 1
     assert answer(actions, ACTION).finish == (Finish.CANCELLED,)
     actions.close()
@@ -195,12 +195,12 @@ def test_a_closed_model_is_freed_while_the_worker_waits(serve: Serve) -> None:
     assert answer(completions, COMPLETION).generated_tokens == 3
 
 
-def test_closing_the_worker_ends_the_jobs_of_all(worker: Worker, serve: Serve) -> None:
+def test_closing_the_worker_ends_the_jobs_of_all(scheduler: Scheduler, serve: Serve) -> None:
     gate = Gate()
     engines = [serve(Toy(1, before=gate)), serve(Toy(2, before=gate))]
     tickets = [engine.submit(replace(ACTION, key=key)) for engine in engines for key in "ab"]
     gate.wait()
-    closing = threading.Thread(target=worker.close)
+    closing = threading.Thread(target=scheduler.close)
     closing.start()
     for engine in engines:
         wait_until_closing(engine)
@@ -213,7 +213,7 @@ def test_closing_the_worker_ends_the_jobs_of_all(worker: Worker, serve: Serve) -
 
 
 def test_a_future_that_its_owner_gave_up_does_no_harm(serve: Serve) -> None:
-    """asyncio cancels the future that it waits for; the worker's answer must still find it open."""
+    """asyncio cancels the future that it waits for; the scheduler's answer must still find it open."""
     gate = Gate()
     engine = serve(Toy(1, before=gate))
     ticket = engine.submit(COMPLETION)
@@ -253,14 +253,14 @@ events = st.one_of(
 @settings(max_examples=300, deadline=None)
 def test_random_lives(lives: list[tuple[str, int, object]]) -> None:
     """However jobs come, give way and end: each gets a result that is right as far as it goes; slots are whole."""
-    gate, worker = Gate(), Worker()
+    gate, scheduler = Gate(), Scheduler()
 
     def before() -> None:
-        assert worker.with_slots(all_whole)  # a failure here becomes the job's
+        assert scheduler.with_cache(all_whole)  # a failure here becomes the job's
         gate()
 
     models = [Toy(1, before=before), Toy(2, before=before)]
-    served = [LocalEngine(model, INFO, BUDGET, worker) for model in models]
+    served = [LocalEngine(model, INFO, BUDGET, scheduler) for model in models]
     asked: list[tuple[int, Job, Ticket]] = []
     closing: list[threading.Thread] = []
     for kind, number, value in lives:
@@ -288,8 +288,8 @@ def test_random_lives(lives: list[tuple[str, int, object]]) -> None:
         assert written == expected[: len(written)]
         assert finish is not Finish.LENGTH or written == expected
         assert finish is not Finish.LENGTH or result.prompt_tokens == result.cached_tokens + result.computed_tokens
-    assert worker.with_slots(all_whole)
-    assert not closing or not worker.with_slots(lambda slots: slots.latest(served[1].served))
+    assert scheduler.with_cache(all_whole)
+    assert not closing or not scheduler.with_cache(lambda slots: slots.latest(served[1].served))
     assert len(models[0].threads | models[1].threads) <= 1
-    worker.close()
-    assert worker.with_slots(taken) == 0
+    scheduler.close()
+    assert scheduler.with_cache(taken) == 0

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from starfill.engine.kv.kv_cache import KVCache, KVShape
-from starfill.engine.kv.prefix_cache import Slot, Slots
+from starfill.engine.kv.prefix_cache import PrefixCache, Slot
 from starfill.engine.local_engine import LocalEngine
 from starfill.engine.prompt_lookup import ROWS, Chances, Costs, Learned
 from starfill.jobs import Job, ModelInfo, Priority, Result
@@ -122,7 +122,7 @@ def read_ids(cache: KVCache) -> list[int]:
     return cache.storage[0][0, 0, : cache.length, 0].int().tolist()
 
 
-def taken(slots: Slots) -> int:
+def taken(slots: PrefixCache) -> int:
     """Bytes of all states, wherever they are."""
     return sum(slot.cache.nbytes for slot in slots)
 
@@ -132,7 +132,7 @@ def is_whole(slot: Slot) -> bool:
     return slot.ids == read_ids(slot.cache)
 
 
-def all_whole(slots: Slots) -> bool:
+def all_whole(slots: PrefixCache) -> bool:
     return all(map(is_whole, slots))
 
 
@@ -163,9 +163,9 @@ def same_as_cold(warm: LocalEngine, jobs: Sequence[tuple[str, list[int]]]) -> No
             cold.release(key)
             assert result.candidates == answer(cold, Job(key, ids, 6)).candidates
             assert result.cached_tokens + result.computed_tokens == len(ids)
-            assert warm.worker.with_slots(all_whole)
+            assert warm.scheduler.with_cache(all_whole)
     finally:
-        warm.worker.close()
+        warm.scheduler.close()
         cold.close()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from starfill.checkpoint.tokenizer import Tokenizer
-from starfill.remote.encoding import Speller
+from starfill.remote.encoding import PromptEncoder
 
 
 class Exact:
@@ -18,7 +18,7 @@ class Exact:
 
         self._model = AutoModelForCausalLM.from_pretrained(folder).float().eval()
         self._tokenizer, self._bytes = tokenizer, tokenizer.token_bytes
-        self._speller = Speller(tokenizer, False, None)
+        self._encoder = PromptEncoder(tokenizer, False, None)
 
     def surprise(self, prompt: Sequence[int], answer: bytes, begins: bytes = b"") -> float:
         """By how many nats, at most, a token of the answer was less likely than the one that is greedy there.
@@ -39,7 +39,7 @@ class Exact:
 
     def as_read(self, prompt: Sequence[int], more: bytes = b"") -> list[int]:
         """The ids that an engine makes of the prompt as text: it cuts across the seams that the parts have here."""
-        text = self._speller.longer(self._speller.prompt(prompt), more).prompt
+        text = self._encoder.longer(self._encoder.prompt(prompt), more).prompt
         assert isinstance(text, str)
         ids: list[int] = []
         run = ""

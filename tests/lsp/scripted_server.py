@@ -25,7 +25,7 @@ from scripted import PAUSE  # stands beside this file
 from starfill.assist.completion.assistant import SUPERSEDED
 from starfill.assist.completion.result import Completion, Figures
 from starfill.assist.instruct.actions import Action, Placement
-from starfill.assist.instruct.outcome import Instruction, Outcome, Work
+from starfill.assist.instruct.outcome import AnswerCost, Instruction, Outcome
 from starfill.config.settings import Settings
 from starfill.errors import CheckpointError, ConsentError, EngineError, NotPulledError, RequestError, SettingsError
 from starfill.jobs import ModelInfo
@@ -197,7 +197,7 @@ class ScriptedInstructor:
             on_text(" ".join(words[:number]), number)
             await asyncio.sleep(0)
         warning = "does not parse" if word == "#broken" else None
-        return Outcome(request, span, text, edits, warning, Work(9, 5, 4, 7, 7, 1, 1.0, 1.0, 2.0))
+        return Outcome(request, span, text, edits, warning, AnswerCost(9, 5, 4, 7, 7, 1, 1.0, 1.0, 2.0))
 
     def answer(self, request: Instruction, span: Span) -> tuple[str, tuple[Edit, ...]]:
         old = request.document.slice(span.start, span.end)

@@ -5,11 +5,11 @@ import time
 import pytest
 
 from starfill.jobs import Finish, Priority
-from starfill.remote.debounce import COUNT, LONGEST, QUICK, Pace
+from starfill.remote.debounce import COUNT, LONGEST, QUICK, Debounce
 
 
 def paced(*seconds):
-    pace = Pace()
+    pace = Debounce()
     for each in seconds:
         pace.began(each)
     return pace

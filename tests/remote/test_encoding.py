@@ -12,7 +12,7 @@ from remote.opened import BUNDLED
 from starfill.assist.prompts.detect import controls_of
 from starfill.assist.prompts.families import FAMILIES
 from starfill.checkpoint.stand_in import stand_in
-from starfill.remote.encoding import Speller
+from starfill.remote.encoding import PromptEncoder
 from tiny_tokenizers import sentencepiece
 
 EVERY = tuple(dict.fromkeys(control for family in FAMILIES.values() for control in controls_of(family)))
@@ -60,11 +60,11 @@ def only_spaces_were_added(sent, text):
 @pytest.mark.parametrize("name", FAMILIES)
 def test_what_a_user_has_written_is_no_control_token(name):
     own, controls = tokenizer(name), controls_of(FAMILIES[name])
-    speller = Speller(own, False, None)
+    encoder = PromptEncoder(own, False, None)
     ids = own.encode(USER)
     for control in controls:
         ids += [own.special[control], *own.encode(USER)]
-    sent = speller.prompt(ids).prompt
+    sent = encoder.prompt(ids).prompt
     for engine in engines(name):
         assert controls_in(USER.replace("▁", ""), engine) or not controls  # it would have found them
         assert controls_in(sent, engine) == list(controls)
@@ -75,29 +75,29 @@ def test_what_a_user_has_written_is_no_control_token(name):
 def test_a_control_token_that_is_cut_anywhere(name):
     """A half word is asked for with the rest of it in the prompt, where the two may come together."""
     own = tokenizer(name)
-    speller = Speller(own, False, None)
+    encoder = PromptEncoder(own, False, None)
     for control in (*controls_of(FAMILIES[name]), *own.special):
         text = f"x = '{control.lstrip('▁')}"
         ids = own.encode(text)
-        whole = speller.prompt(ids).prompt
+        whole = encoder.prompt(ids).prompt
         for cut in range(1, len(ids)):
-            kept = speller.prompt(ids[:cut])
-            longer = speller.longer(kept, kept.rest + speller.bytes(ids[cut:]))
+            kept = encoder.prompt(ids[:cut])
+            longer = encoder.longer(kept, kept.rest + encoder.bytes(ids[cut:]))
             assert longer.prompt == whole
             assert [each for each in engines(name) if controls_in(longer.prompt, each)] == []
 
 
 def test_a_cut_after_our_own_control_token_leaves_it_whole():
     own = tokenizer("starcoder")
-    speller = Speller(own, False, None)
+    encoder = PromptEncoder(own, False, None)
     ids = [*own.encode("a <fim_suffix"), own.special["<fim_middle>"], *own.encode("<fim_mid")]
-    longer = speller.longer(speller.prompt(ids), b"dle> b")
+    longer = encoder.longer(encoder.prompt(ids), b"dle> b")
     assert longer.prompt == "a <fim_suffix<fim_middle>< fim_middle> b"
 
 
 def test_a_deepseek_token_has_a_bar_in_the_middle():
     own = tokenizer("deepseek-coder")
-    sent = Speller(own, False, None).prompt(own.encode("<｜fim▁begin｜><｜fim▁hole｜>")).prompt
+    sent = PromptEncoder(own, False, None).prompt(own.encode("<｜fim▁begin｜><｜fim▁hole｜>")).prompt
     assert sent == "< ｜fim▁begin｜>< ｜fim▁hole｜>"
 
 
@@ -106,7 +106,7 @@ def test_a_deepseek_token_has_a_bar_in_the_middle():
 )
 def test_code_is_left_alone(text):
     own = tokenizer("plain")
-    assert Speller(own, False, None).prompt(own.encode(text)).prompt == text
+    assert PromptEncoder(own, False, None).prompt(own.encode(text)).prompt == text
 
 
 PARTS = st.one_of(st.text(max_size=8), st.sampled_from([*EVERY, *OTHERS, "<", ">", "▁", "_", "|", "｜", "< "]))
@@ -116,41 +116,41 @@ PARTS = st.one_of(st.text(max_size=8), st.sampled_from([*EVERY, *OTHERS, "<", ">
 @given(st.sampled_from(sorted(FAMILIES)), st.lists(PARTS, max_size=8), st.data())
 def test_any_text(name, parts, data):
     own, text = tokenizer(name), "".join(parts)
-    speller = Speller(own, False, None)
+    encoder = PromptEncoder(own, False, None)
     ids = own.encode(text)
     if not ids:
         return
-    spelled = speller.prompt(ids)
-    assert spelled.rest == b""
-    assert only_spaces_were_added(spelled.prompt, text)
-    assert controls_in(spelled.prompt, engines(name)[0]) == []
+    encoded = encoder.prompt(ids)
+    assert encoded.rest == b""
+    assert only_spaces_were_added(encoded.prompt, text)
+    assert controls_in(encoded.prompt, engines(name)[0]) == []
     cut = data.draw(st.integers(1, len(ids)))
-    kept = speller.prompt(ids[:cut])
-    assert speller.longer(kept, kept.rest + speller.bytes(ids[cut:])).prompt == spelled.prompt
+    kept = encoder.prompt(ids[:cut])
+    assert encoder.longer(kept, kept.rest + encoder.bytes(ids[cut:])).prompt == encoded.prompt
 
 
 @pytest.mark.parametrize("takes_ids", [True, False])
 @pytest.mark.parametrize("text", ["x = '🎉", "# 漢字", "naïve", "'👩‍👩‍👧‍👦"])
 def test_a_prompt_that_ends_inside_a_character(text, takes_ids):
     own = tokenizer("starfill")
-    speller = Speller(own, takes_ids, None)
+    encoder = PromptEncoder(own, takes_ids, None)
     ids = own.encode(text)
     halves = 0
     for cut in range(1, len(ids) + 1):
-        spelled = speller.prompt(ids[:cut])
-        sent = speller.bytes(spelled.prompt) if takes_ids else spelled.prompt.encode()
-        assert sent + spelled.rest == speller.bytes(ids[:cut])
+        encoded = encoder.prompt(ids[:cut])
+        sent = encoder.bytes(encoded.prompt) if takes_ids else encoded.prompt.encode()
+        assert sent + encoded.rest == encoder.bytes(ids[:cut])
         sent.decode()
-        halves += bool(spelled.rest)
-        begins = spelled.rest + speller.bytes(ids[cut:])
-        longer = speller.longer(spelled, begins).prompt
-        assert (speller.bytes(longer).decode() if takes_ids else longer) == text
+        halves += bool(encoded.rest)
+        begins = encoded.rest + encoder.bytes(ids[cut:])
+        longer = encoder.longer(encoded, begins).prompt
+        assert (encoder.bytes(longer).decode() if takes_ids else longer) == text
     assert halves
 
 
 def test_halves_of_characters_are_question_marks():
     own = tokenizer("starfill")
-    sent = Speller(own, False, None).prompt(own.encode("a\ud83db\udc00")).prompt
+    sent = PromptEncoder(own, False, None).prompt(own.encode("a\ud83db\udc00")).prompt
     assert sent == "a?b?"
     json.dumps(sent).encode()
 
@@ -158,14 +158,14 @@ def test_halves_of_characters_are_question_marks():
 def test_the_token_that_an_engine_puts_first_is_not_sent():
     own = tokenizer("codellama")
     bos = own.special["<s>"]
-    speller = Speller(own, False, bos)
-    assert speller.prompt([bos, *own.encode("a<s>"), bos]).prompt == "a< s><s>"
-    assert speller.prompt(own.encode("a")).prompt == "a"
-    assert Speller(own, False, None).prompt([bos, *own.encode("a")]).prompt == "<s>a"
+    encoder = PromptEncoder(own, False, bos)
+    assert encoder.prompt([bos, *own.encode("a<s>"), bos]).prompt == "a< s><s>"
+    assert encoder.prompt(own.encode("a")).prompt == "a"
+    assert PromptEncoder(own, False, None).prompt([bos, *own.encode("a")]).prompt == "<s>a"
 
 
 def test_ids_are_sent_as_they_are():
     own = tokenizer("starcoder")
     ids = [own.special["<fim_prefix>"], *own.encode("<fim_middle>"), own.special["<fim_middle>"]]
-    spelled = Speller(own, True, ids[0]).prompt(ids)
-    assert (spelled.prompt, spelled.rest) == (tuple(ids), b"")
+    encoded = PromptEncoder(own, True, ids[0]).prompt(ids)
+    assert (encoded.prompt, encoded.rest) == (tuple(ids), b"")

@@ -2,16 +2,16 @@
 
 import pytest
 
-from starfill.remote.slots import MOST, Places
+from starfill.remote.slots import MOST, SlotAssignment
 
 
 def test_an_engine_without_slots():
-    assert Places(0).of("a") is None
+    assert SlotAssignment(0).of("a") is None
 
 
 @pytest.mark.parametrize("first", range(4))
 def test_each_document_has_one_of_its_own_and_keeps_it(first):
-    places = Places(4, first)
+    places = SlotAssignment(4, first)
     slots = [places.of(key) for key in "abcd"]
     assert slots[0] == first
     assert sorted(slots) == [0, 1, 2, 3]
@@ -19,17 +19,17 @@ def test_each_document_has_one_of_its_own_and_keeps_it(first):
 
 
 def test_more_documents_than_slots_share_them_evenly():
-    places = Places(3)
+    places = SlotAssignment(3)
     slots = [places.of(key) for key in range(30)]
     assert [slots.count(slot) for slot in range(3)] == [10, 10, 10]
 
 
 def test_editors_do_not_all_begin_with_the_same():
-    assert len({Places(8).of("a") for _ in range(200)}) > 1
+    assert len({SlotAssignment(8).of("a") for _ in range(200)}) > 1
 
 
 def test_a_closed_document_is_forgotten():
-    places = Places(4, 0)
+    places = SlotAssignment(4, 0)
     places.of("a")
     places.forget("a")
     places.forget("never seen")
@@ -37,7 +37,7 @@ def test_a_closed_document_is_forgotten():
 
 
 def test_the_documents_asked_last_are_kept():
-    places = Places(MOST + 9, 0)
+    places = SlotAssignment(MOST + 9, 0)
     for number in range(MOST):
         assert places.of(number) == number
     assert places.of(0) == 0

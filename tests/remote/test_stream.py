@@ -8,17 +8,17 @@ from remote.opened import BUNDLED
 from starfill.checkpoint.tokenizer import Tokenizer
 from starfill.jobs import Finish, Job, never
 from starfill.remote.apis.api import Piece
-from starfill.remote.encoding import Speller
-from starfill.remote.stream import FINER, Answer
+from starfill.remote.encoding import PromptEncoder
+from starfill.remote.stream import FINER, AnswerStream
 
 OWN = Tokenizer.from_folder(BUNDLED, 0)
-SPELLER = Speller(OWN, False, None)
+SPELLER = PromptEncoder(OWN, False, None)
 
 
 def answer(begins="", on_token=never, most=64, before=b""):
     """begins: what it must begin with; before: the part of it that is an unfinished character of the prompt."""
     job = Job("a", OWN.encode("x"), most, on_token=on_token, begins=tuple(OWN.encode(begins)))
-    return Answer(job, 0, SPELLER, before + SPELLER.bytes(job.begins))
+    return AnswerStream(job, 0, SPELLER, before + SPELLER.bytes(job.begins))
 
 
 def feed(answer, *texts, finish=None):
@@ -44,7 +44,7 @@ def test_pieces_add_up(finish, meant):
 def test_the_begin_is_found_across_pieces(texts):
     found = answer("ret")
     feed(found, *texts, finish="stop")
-    assert (text(found), found.astray) == ("return x", False)
+    assert (text(found), found.prefix_mismatch) == ("return x", False)
     assert tuple(found.ids[: len(OWN.encode("ret"))]) == tuple(OWN.encode("ret"))
 
 
@@ -52,17 +52,17 @@ def test_the_begin_is_found_across_pieces(texts):
 def test_an_answer_that_goes_astray_is_left_at_once(texts):
     found = answer("ret")
     assert feed(found, *texts) == [False] * (len(texts) - 1) + [True]
-    assert (found.astray, found.ids, found.finish) == (True, [], None)
+    assert (found.prefix_mismatch, found.ids, found.finish) == (True, [], None)
 
 
 @pytest.mark.parametrize("texts", [(), ("re",), ("r", "e")])
 def test_an_answer_that_ends_before_it_has_begun(texts):
     found = answer("ret")
     assert not any(feed(found, *texts, finish="stop"))
-    assert (found.astray, found.ids) == (True, [])
+    assert (found.prefix_mismatch, found.ids) == (True, [])
     found.begin()
     assert feed(found, "urn", finish="stop") == [False, False]
-    assert (text(found), found.astray, found.finish) == ("return", False, Finish.STOP)
+    assert (text(found), found.prefix_mismatch, found.finish) == ("return", False, Finish.STOP)
 
 
 def test_the_unfinished_character_of_a_prompt_is_no_part_of_the_answer():
@@ -121,4 +121,4 @@ def test_any_answer_in_any_pieces(begin, rest, data):
     pieces = [whole[one:other] for one, other in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
     found = answer(begin, most=1000)
     assert not any(feed(found, *pieces, finish="stop"))
-    assert (text(found), found.astray) == (whole, False)
+    assert (text(found), found.prefix_mismatch) == (whole, False)

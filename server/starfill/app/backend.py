@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from starfill.assist.prompts.family import Dialect
     from starfill.checkpoint.tokenizer import Tokenizer
     from starfill.engine.loading.packed_cache import PackedCache
-    from starfill.engine.scheduler import Worker
+    from starfill.engine.scheduler import Scheduler
     from starfill.jobs import Engine, ModelInfo
     from starfill.lsp.models.backend import Choice
 
@@ -147,7 +147,7 @@ class LocalBackend:
             lambda: load_model(config, device, packed_cache(), report, identity.name, devices)
         ).result()
         states = folders.saved_states(), model_key(config, loaded.info)
-        engine = LocalEngine(loaded.model, loaded.info, settings.cache_budget, the_worker(), states)
+        engine = LocalEngine(loaded.model, loaded.info, settings.cache_budget, the_scheduler(), states)
         _leave_out_of_garbage_collections()
         return Opened(engine, tokenizer, dialect, settings)
 
@@ -196,11 +196,11 @@ def _assistant(opened: Opened, settings: Settings) -> Assistant:
 
 
 @cache
-def the_worker() -> Worker:
+def the_scheduler() -> Scheduler:
     """The thread that computes, for all models of this process: it lasts, and with it the one pool of OpenMP."""
-    from starfill.engine.scheduler import Worker
+    from starfill.engine.scheduler import Scheduler
 
-    return Worker()
+    return Scheduler()
 
 
 def _leave_out_of_garbage_collections() -> None:

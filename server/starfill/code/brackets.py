@@ -80,7 +80,7 @@ def scan(text: str, before: tuple[str, ...] = ()) -> Scan:
 def auto_closed(left: str, right: str) -> str:
     """The closers at the start of `right` that close what is open at the end of `left` (both on the cursor's line).
 
-    Editors insert them together with the opener; they are the business of `polish`, not part of the suffix.
+    Editors insert them together with the opener; they are the business of `postprocess`, not part of the suffix.
     """
     stack, end = list(scan(left).open), 0
     while stack and end < len(right):

@@ -26,10 +26,10 @@ def largest_chunk(device: torch.device) -> int:
     return CHUNK if device.type == "cpu" else DEVICE_CHUNK
 
 
-class Pace:
+class ChunkSize:
     """What the passes of a model have taught.
 
-    chunk: tokens of a prompt in one pass; few for a slow model, so that it gives way in time, and where memory for more
+    tokens: of a prompt in one pass; few for a slow model, so that it gives way in time, and where memory for more
     ran out. learned: what is worth proposing. clock: one of two. A thread's own time doesn't count the waiting for a
     busy machine's other work; but where a device computes, all of it is waiting (see `wait`).
     """
@@ -44,21 +44,21 @@ class Pace:
     ) -> None:
         self._least, self._most = (DEVICE_LEAST, DEVICE_CHUNK) if on_device else (LEAST, CHUNK)
         self._pause = DEVICE_PAUSE if on_device else PAUSE
-        self.chunk = self._most
+        self.tokens = self._most
         self.learned = learned or Learned()
         self.clock = wall_time if on_device else thread_time
 
     def learn(self, tokens: int, seconds: float) -> None:
         if tokens >= self._least:  # of fewer, what a pass costs besides would count for too much
             chunk = min(max(int(self._pause * tokens / max(seconds, 1e-6)), self._least), self._most)
-            self.chunk = chunk if chunk < CHUNK else chunk // CHUNK * CHUNK  # a device computes in tiles of as many
+            self.tokens = chunk if chunk < CHUNK else chunk // CHUNK * CHUNK  # a device computes in tiles of as many
 
     def lower(self, tokens: int) -> bool:
         """Compute less at once from now on, `tokens` of a prompt being left; False where that would be too little."""
-        tried = min(tokens, self.chunk)
+        tried = min(tokens, self.tokens)
         if tried <= LEAST:
             return False
-        self._most = self.chunk = max(tried // 2, LEAST)
+        self._most = self.tokens = max(tried // 2, LEAST)
         return True
 
 

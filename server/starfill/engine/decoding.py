@@ -15,7 +15,7 @@ from starfill.jobs import Finish, Job, Result, Sampling
 
 
 @dataclass(slots=True)
-class Progress:
+class JobProgress:
     """What a job has come to so far; `result` can be asked for at any point, however the job ends."""
 
     job: Job
@@ -90,7 +90,7 @@ def greedy_of(shape: KVShape, rows: torch.Tensor, sampling: Sampling) -> list[in
 
 
 def tokens_of(
-    candidate: Candidate, rows: torch.Tensor, greedy: Sequence[int] | None, progress: Progress
+    candidate: Candidate, rows: torch.Tensor, greedy: Sequence[int] | None, progress: JobProgress
 ) -> Iterator[int]:
     """What a candidate's rows [n, vocab] choose, one after the other as it goes on. greedy: see `greedy_of`."""
     job, ids = progress.job, progress.candidates[candidate.number]
@@ -102,7 +102,7 @@ def tokens_of(
             yield int(pick(row, job.sampling, candidate.generator, allowed))
 
 
-def going_on(alive: Sequence[Candidate], rows: torch.Tensor, progress: Progress, limit: int) -> list[Candidate]:
+def going_on(alive: Sequence[Candidate], rows: torch.Tensor, progress: JobProgress, limit: int) -> list[Candidate]:
     """Choose each candidate's next token from its row of logits [len(alive), vocab]; those that haven't ended."""
     job, ids = progress.job, progress.candidates
     picked = [
@@ -113,7 +113,7 @@ def going_on(alive: Sequence[Candidate], rows: torch.Tensor, progress: Progress,
     return [each for each, token in zip(alive, tokens, strict=True) if goes_on(each, token, progress, limit)]
 
 
-def goes_on(candidate: Candidate, token: int, progress: Progress, limit: int) -> bool:
+def goes_on(candidate: Candidate, token: int, progress: JobProgress, limit: int) -> bool:
     """A candidate's next token is chosen; False when it has ended. limit: its tokens."""
     job, ids = progress.job, progress.candidates[candidate.number]
     finish = None

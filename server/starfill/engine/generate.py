@@ -17,11 +17,11 @@ from typing import Protocol, TypeVar
 
 import torch
 
-from starfill.engine.chunking import Pace, wait
-from starfill.engine.decoding import Candidate, Progress, generator_for, goes_on, going_on, greedy_of, tokens_of
+from starfill.engine.chunking import ChunkSize, wait
+from starfill.engine.decoding import Candidate, JobProgress, generator_for, goes_on, going_on, greedy_of, tokens_of
 from starfill.engine.kv.kv_cache import KVCache, KVShape
 from starfill.engine.kv.prefix_cache import Slot
-from starfill.engine.out_of_memory import shortage_named
+from starfill.engine.out_of_memory import naming_out_of_memory
 from starfill.engine.prompt_lookup import Proposer
 from starfill.jobs import Finish
 
@@ -49,7 +49,7 @@ class Model(Protocol):
     def step(self, ids: torch.Tensor, caches: Sequence[KVCache]) -> torch.Tensor: ...
 
 
-def run(model: Model, slot: Slot, progress: Progress, context_length: int, pace: Pace) -> Iterator[Pause]:
+def run(model: Model, slot: Slot, progress: JobProgress, context_length: int, chunk_size: ChunkSize) -> Iterator[Pause]:
     """`slot` is trimmed to what it shares with the prompt. Pauses (yields) wherever the job may be interrupted.
 
     The first candidate is decoded in the slot itself, so its KV state stays: it is the one that an editor shows.
@@ -57,7 +57,7 @@ def run(model: Model, slot: Slot, progress: Progress, context_length: int, pace:
     job = progress.job
     progress.started = time.perf_counter()
     progress.cached_tokens = len(slot.ids)
-    logits = yield from _prefill(model, slot, progress, pace)
+    logits = yield from _prefill(model, slot, progress, chunk_size)
     if job.max_new_tokens == 0:
         progress.finish = [Finish.LENGTH] * job.candidates
         return
@@ -71,12 +71,12 @@ def run(model: Model, slot: Slot, progress: Progress, context_length: int, pace:
     alive = going_on(alive, logits.expand(len(alive), -1), progress, limit)
     progress.decode_s += time.perf_counter() - began
     if alive and job.candidates == 1:
-        yield from _speculate(model, alive[0], progress, limit, pace)
+        yield from _speculate(model, alive[0], progress, limit, chunk_size)
     else:
         yield from _decode(model, alive, progress, limit)
 
 
-def _decode(model: Model, alive: list[Candidate], progress: Progress, limit: int) -> Steps[None]:
+def _decode(model: Model, alive: list[Candidate], progress: JobProgress, limit: int) -> Steps[None]:
     """One token of each candidate a step, until all have ended."""
     while alive:
         yield Pause.DONE
@@ -88,25 +88,27 @@ def _decode(model: Model, alive: list[Candidate], progress: Progress, limit: int
         progress.decode_s += time.perf_counter() - began
 
 
-def _speculate(model: Model, candidate: Candidate, progress: Progress, limit: int, pace: Pace) -> Steps[None]:
+def _speculate(
+    model: Model, candidate: Candidate, progress: JobProgress, limit: int, chunk_size: ChunkSize
+) -> Steps[None]:
     """Decode one candidate: each step computes its last token and a proposal, and keeps what the model agrees with.
 
     Its tokens are chosen one by one, with the same random numbers as without proposals. It pauses between those of one
     step too. Then the slot may hold more than the answer: still exactly what its KV state was computed from.
     """
     ids, slot, job = progress.candidates[candidate.number], candidate.slot, progress.job
-    proposer = Proposer(job.ids, job.draft, pace.learned)
+    proposer = Proposer(job.ids, job.draft, chunk_size.learned)
     more = True
     while more:
         yield Pause.DONE
         began = time.perf_counter()
         right = len(slot.ids) + 1
         proposal = proposer.propose(ids, most=limit - len(ids) - 1)
-        verify = partial(_verify, model, slot, [ids[-1], *proposal], pace)
+        verify = partial(_verify, model, slot, [ids[-1], *proposal], chunk_size)
         computing, rows = yield from _with_room(verify)
         chosen = tokens_of(candidate, rows, greedy_of(model.kv_shape, rows, job.sampling), progress)
         token = next(chosen)  # reading it is the one thing that waits for a device
-        pace.learned.costs.learn(len(rows), pace.clock() - computing)
+        chunk_size.learned.costs.learn(len(rows), chunk_size.clock() - computing)
         progress.steps += 1
         more = goes_on(candidate, token, progress, limit)
         for token in proposal:
@@ -147,12 +149,12 @@ def advance(model: Model, slots: Sequence[Slot], ids: Sequence[int]) -> torch.Te
     return logits
 
 
-def _prefill(model: Model, slot: Slot, progress: Progress, pace: Pace) -> Steps[torch.Tensor]:
+def _prefill(model: Model, slot: Slot, progress: JobProgress, chunk_size: ChunkSize) -> Steps[torch.Tensor]:
     """Returns the logits [vocab] after the prompt's last token."""
     ids = progress.job.ids
     while True:
         began, before = time.perf_counter(), len(slot.ids)
-        logits = yield from _with_room(partial(_chunk, model, slot, ids, pace))
+        logits = yield from _with_room(partial(_chunk, model, slot, ids, chunk_size))
         progress.computed_tokens += len(slot.ids) - before
         progress.prefill_s += time.perf_counter() - began
         if len(slot.ids) == len(ids):
@@ -160,25 +162,25 @@ def _prefill(model: Model, slot: Slot, progress: Progress, pace: Pace) -> Steps[
         yield Pause.DONE
 
 
-def _chunk(model: Model, slot: Slot, ids: Sequence[int], pace: Pace) -> torch.Tensor:
+def _chunk(model: Model, slot: Slot, ids: Sequence[int], chunk_size: ChunkSize) -> torch.Tensor:
     """Compute the next tokens of a prompt; logits [1, vocab] if they are its last, else [0, vocab]."""
-    began = pace.clock()
-    chunk = ids[len(slot.ids) : len(slot.ids) + pace.chunk]
+    began = chunk_size.clock()
+    chunk = ids[len(slot.ids) : len(slot.ids) + chunk_size.tokens]
     logits = feed(model, slot, chunk, last=int(len(slot.ids) + len(chunk) == len(ids)))
     wait(model.kv_shape)
-    pace.learn(len(chunk), pace.clock() - began)
+    chunk_size.learn(len(chunk), chunk_size.clock() - began)
     return logits
 
 
-def _verify(model: Model, slot: Slot, ids: Sequence[int], pace: Pace) -> tuple[float, torch.Tensor]:
+def _verify(model: Model, slot: Slot, ids: Sequence[int], chunk_size: ChunkSize) -> tuple[float, torch.Tensor]:
     """When the pass began, and its logits [len(ids), vocab]."""
-    return pace.clock(), feed(model, slot, ids, last=len(ids))
+    return chunk_size.clock(), feed(model, slot, ids, last=len(ids))
 
 
 def _with_room(compute: Callable[[], T]) -> Steps[T]:
     """What `compute` answers, once there is memory for it. It is asked again after a failure, so it must undo that."""
     while True:
         # The error is forgotten before the pause: it holds on to the pass that failed.
-        with suppress(torch.OutOfMemoryError), shortage_named():
+        with suppress(torch.OutOfMemoryError), naming_out_of_memory():
             return compute()
         yield Pause.NO_ROOM

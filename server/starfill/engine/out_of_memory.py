@@ -13,8 +13,8 @@ from contextlib import contextmanager
 
 import torch
 
-from starfill.engine.chunking import Pace
-from starfill.engine.kv.prefix_cache import Slot, Slots
+from starfill.engine.chunking import ChunkSize
+from starfill.engine.kv.prefix_cache import PrefixCache, Slot
 from starfill.errors import EngineError
 from starfill.jobs import Job
 
@@ -24,7 +24,7 @@ WORDS = ("out of memory", "ALLOC_FAILED")  # of the driver, and of NVIDIA's libr
 
 
 @contextmanager
-def shortage_named() -> Iterator[None]:
+def naming_out_of_memory() -> Iterator[None]:
     """Whatever failed inside for want of memory is a torch.OutOfMemoryError, as when torch's own allocator has none.
 
     A capture that runs out of memory fails once more where it ends, which hides the reason.
@@ -42,16 +42,16 @@ def shortage_named() -> Iterator[None]:
         raise
 
 
-class Room:
-    """`make` and `none_for` are called on the worker's thread, the rest on any."""
+class OutOfMemoryHandler:
+    """`relieve` and `failure_of` are called on the engine's thread, the rest on any."""
 
-    def __init__(self, slots: Slots) -> None:
+    def __init__(self, slots: PrefixCache) -> None:
         self._slots = slots
         self._lock = threading.Lock()
         self._watching: dict[Hashable, Told] = {}  # by model, until they have been told once
 
     def watch(self, model: Hashable, told: Told) -> None:
-        """told: called once, on the worker's thread, with a sentence when memory has run out."""
+        """told: called once, on the engine's thread, with a sentence when memory has run out."""
         with self._lock:
             self._watching[model] = told
 
@@ -59,7 +59,7 @@ class Room:
         with self._lock:
             self._watching.pop(model, None)
 
-    def make(self, job: Job, slot: Slot | None, pace: Pace) -> bool:
+    def relieve(self, job: Job, slot: Slot | None, chunk_size: ChunkSize) -> bool:
         """For a job's next step, in a slot once it has one; False where there is nothing left to do."""
         if self._slots.clear_device(keep=() if slot is None else {slot}):
             self._tell(
@@ -68,9 +68,9 @@ class Room:
                 " close them"
             )
             return True
-        return slot is not None and pace.lower(len(job.ids) - len(slot.ids))
+        return slot is not None and chunk_size.lower(len(job.ids) - len(slot.ids))
 
-    def none_for(self, job: Job) -> EngineError:
+    def failure_of(self, job: Job) -> EngineError:
         """The job fails. Its state leaves the device too, but is kept: it is whole as far as it goes."""
         self._slots.clear_device(keep=())
         sentence = (

@@ -1,4 +1,4 @@
-"""A job that a worker has taken on, and the model that it is for."""
+"""A job that the scheduler has taken on, and the model that it is for."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from starfill.engine.chunking import Pace
-from starfill.engine.decoding import Progress
+from starfill.engine.chunking import ChunkSize
+from starfill.engine.decoding import JobProgress
 from starfill.engine.generate import Model, Pause
 from starfill.engine.kv.prefix_cache import Key, Slot
 from starfill.jobs import Finish, Job, Priority, Result
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Served:
-    """A model that a worker computes for. Its jobs and KV states are its own, whatever keys another one's have."""
+class ServedModel:
+    """A model that the scheduler computes for. Its jobs and KV states are its own, whatever keys another one's have."""
 
     model: Model
     context_length: int
-    pace: Pace
+    chunk_size: ChunkSize
 
 
-class Task:
-    """A submitted job and how far it has come. Flags are set under the worker's lock."""
+class ScheduledJob:
+    """A submitted job and how far it has come. Flags are set under the scheduler's lock."""
 
-    def __init__(self, served: Served, job: Job, order: int) -> None:
+    def __init__(self, served: ServedModel, job: Job, order: int) -> None:
         self.served = served
         self.job = job
         self.order = order
         self.future: Future[Result] = Future()
         self.future.set_running_or_notify_cancel()  # only `Ticket.cancel` stops it: each future gets its result
-        self.progress = Progress(job, time.perf_counter())
+        self.progress = JobProgress(job, time.perf_counter())
         self.slot: Slot | None = None  # with the first step
         self.steps: Iterator[Pause] | None = None
         self.ending: Finish | None = None  # why it is to stop before its end

@@ -17,11 +17,11 @@ import torch
 
 from starfill.engine.generate import Pause, run
 from starfill.engine.kv.budget import automatic
-from starfill.engine.kv.disk_store import SavedStates
-from starfill.engine.kv.disk_writer import Saver
-from starfill.engine.kv.prefix_cache import Key, Slot, Slots
-from starfill.engine.out_of_memory import Room, Told
-from starfill.engine.scheduled_job import Served, Task
+from starfill.engine.kv.disk_store import DiskStore
+from starfill.engine.kv.disk_writer import DiskWriter
+from starfill.engine.kv.prefix_cache import Key, PrefixCache, Slot
+from starfill.engine.out_of_memory import OutOfMemoryHandler, Told
+from starfill.engine.scheduled_job import ScheduledJob, ServedModel
 from starfill.jobs import Finish, Job, Priority, Ticket
 
 SAVING = 2.0  # seconds that closing a model waits for its states to be written
@@ -29,43 +29,43 @@ SAVING = 2.0  # seconds that closing a model waits for its states to be written
 T = TypeVar("T")
 
 
-class Worker:
+class Scheduler:
     """Runs jobs by priority, then in order of arrival; a better one interrupts at the next chunk or token.
 
     At most one job per model and key is alive: a newer one supersedes it. `dismiss` and `close` wait for the thread, so
     they must not be called on it (in `Job.on_token`).
 
-    host_budget: see `Slots`. clock: seconds, by which states are saved.
+    host_budget: see `PrefixCache`. clock: seconds, by which states are saved.
     """
 
     def __init__(self, host_budget: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._slots = Slots(host_budget=host_budget)
-        self._saver = Saver(self._slots, clock)
-        self._room = Room(self._slots)
+        self._slots = PrefixCache(host_budget=host_budget)
+        self._saver = DiskWriter(self._slots, clock)
+        self._out_of_memory = OutOfMemoryHandler(self._slots)
         self._condition = threading.Condition()
-        self._served: set[Served] = set()
+        self._served: set[ServedModel] = set()
         self._asked: int | None = 0
-        self._tasks: dict[Key, Task] = {}
-        self._ended: list[Task] = []  # superseded or cancelled before their end; the thread answers them
+        self._tasks: dict[Key, ScheduledJob] = {}
+        self._ended: list[ScheduledJob] = []  # superseded or cancelled before their end; the thread answers them
         self._released: set[Key] = set()
-        self._persisted: dict[Served, SavedStates] = {}  # until the thread has looked at them
-        self._dismissed: set[Served] = set()  # until the thread has dropped their states
+        self._persisted: dict[ServedModel, DiskStore] = {}  # until the thread has looked at them
+        self._dismissed: set[ServedModel] = set()  # until the thread has dropped their states
         self._visits: list[Callable[[], None]] = []  # what others want to do with the slots
         self._order = itertools.count()
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
         self._thread.start()
 
-    def serve(self, served: Served) -> None:
+    def serve(self, served: ServedModel) -> None:
         """Jobs for `served` may be submitted from now on."""
         with self._condition:
             if not self._closing:
                 self._served.add(served)
                 self._slots.budget = self._budget()
 
-    def submit(self, served: Served, job: Job) -> Ticket:
+    def submit(self, served: ServedModel, job: Job) -> Ticket:
         """A job for a model that isn't served any more is cancelled at once."""
-        task = Task(served, job, next(self._order))
+        task = ScheduledJob(served, job, next(self._order))
         with self._condition:
             older = self._tasks.pop(task.key, None)
             if older is not None:
@@ -77,7 +77,7 @@ class Worker:
             self._condition.notify_all()
         return Ticket(task.future, lambda: self._cancel(task))
 
-    def release(self, served: Served, key: Hashable) -> None:
+    def release(self, served: ServedModel, key: Hashable) -> None:
         """Forget a slot, and cancel its job."""
         with self._condition:
             task = self._tasks.pop((served, key), None)
@@ -98,22 +98,22 @@ class Worker:
                 self._asked = cache_bytes
                 self._slots.budget = self._budget()
 
-    def persist(self, served: Served, saved: SavedStates) -> None:
+    def persist(self, served: ServedModel, saved: DiskStore) -> None:
         """Where the model's states are kept from now on, and what of them."""
         with self._condition:
             if served in self._served:
                 self._persisted[served] = saved
                 self._condition.notify_all()
 
-    def watch(self, served: Served, told: Told) -> None:
-        """told: called once, on the worker's thread, with a sentence when a GPU's memory has run out."""
-        self._room.watch(served, told)
+    def watch(self, served: ServedModel, told: Told) -> None:
+        """told: called once, on the engine's thread, with a sentence when a GPU's memory has run out."""
+        self._out_of_memory.watch(served, told)
 
-    def with_slots(self, visit: Callable[[Slots], T]) -> T:
-        """Call `visit` with the KV states, on the worker's thread between two steps, and return what it returns.
+    def with_cache(self, visit: Callable[[PrefixCache], T]) -> T:
+        """Call `visit` with the KV states, on the engine's thread between two steps, and return what it returns.
 
         Only there they are whole and stay as they are. It waits for the step being computed, and for what follows a
-        job's answer. On the worker's own thread, and once the worker is closed, it calls at once.
+        job's answer. On the engine's own thread, and once the scheduler is closed, it calls at once.
         """
         if threading.current_thread() is not self._thread:
             done: Future[T] = Future()
@@ -127,7 +127,7 @@ class Worker:
             self._thread.join()
         return visit(self._slots)
 
-    def dismiss(self, served: Served) -> None:
+    def dismiss(self, served: ServedModel) -> None:
         """End the model's jobs as cancelled and drop its KV states, saved where they are to be kept.
 
         Waits for the chunk or token being computed, and for the saving.
@@ -151,25 +151,25 @@ class Worker:
     def _budget(self) -> int:
         return automatic([each.model.kv_shape for each in self._served]) if self._asked is None else self._asked
 
-    def _dismiss(self, served: Served) -> None:
+    def _dismiss(self, served: ServedModel) -> None:
         if served not in self._served:
             return
         self._served.discard(served)
         self._slots.budget = self._budget()
-        self._room.leave(served)
+        self._out_of_memory.leave(served)
         self._dismissed.add(served)
         for key in [key for key in self._tasks if key[0] is served]:
             self._end(self._tasks.pop(key), Finish.CANCELLED)
         self._condition.notify_all()
 
-    def _cancel(self, task: Task) -> None:
+    def _cancel(self, task: ScheduledJob) -> None:
         with self._condition:
             if self._tasks.get(task.key) is task:
                 del self._tasks[task.key]
                 self._end(task, Finish.CANCELLED)
                 self._condition.notify_all()
 
-    def _end(self, task: Task, finish: Finish) -> None:
+    def _end(self, task: ScheduledJob, finish: Finish) -> None:
         task.ending = finish
         self._ended.append(task)
 
@@ -179,7 +179,7 @@ class Worker:
                 pass
 
     def _turn(self) -> bool:
-        """Answer what has ended, then compute one chunk or token; False when the worker is to end.
+        """Answer what has ended, then compute one chunk or token; False when the scheduler is to end.
 
         Its variables end with it: while the thread waits for work, it must not hold on to a dismissed model.
         """
@@ -218,39 +218,41 @@ class Worker:
         waiting = self._tasks or self._ended or self._released or self._persisted or self._dismissed or self._visits
         return bool(waiting or self._closing)
 
-    def _step(self, task: Task) -> None:
+    def _step(self, task: ScheduledJob) -> None:
         """One chunk or token of a job, or one try for it."""
         try:
             pause = self._advance(task)
-            if pause is Pause.NO_ROOM and not self._room.make(task.job, task.slot, task.served.pace):
-                self._finish(task, self._room.none_for(task.job))
+            if pause is Pause.NO_ROOM and not self._out_of_memory.relieve(task.job, task.slot, task.served.chunk_size):
+                self._finish(task, self._out_of_memory.failure_of(task.job))
         except StopIteration:
             self._finish(task, None)
         except torch.OutOfMemoryError:  # where a step can't be tried again
-            self._finish(task, self._room.none_for(task.job))
+            self._finish(task, self._out_of_memory.failure_of(task.job))
         except Exception as error:
             if task.slot is not None:
                 self._slots.drop(task.slot)
             self._finish(task, error)
 
-    def _advance(self, task: Task) -> Pause:
+    def _advance(self, task: ScheduledJob) -> Pause:
         """Raises StopIteration at a job's end."""
         if task.steps is None:
             with suppress(torch.OutOfMemoryError):
                 task.slot = self._take(task)
             if task.slot is None:
                 return Pause.NO_ROOM
-            task.steps = run(task.served.model, task.slot, task.progress, task.served.context_length, task.served.pace)
+            task.steps = run(
+                task.served.model, task.slot, task.progress, task.served.context_length, task.served.chunk_size
+            )
         return next(task.steps)
 
-    def _take(self, task: Task) -> Slot:
+    def _take(self, task: ScheduledJob) -> Slot:
         ids, shape = task.job.ids, task.served.model.kv_shape
         with self._condition:
             busy = self._busy()
         self._saver.restore(*task.key, ids, shape)
         return self._slots.take(task.key, ids, shape, busy, foreseen=task.job.priority is Priority.IDLE)
 
-    def _finish(self, task: Task, error: Exception | None) -> None:
+    def _finish(self, task: ScheduledJob, error: Exception | None) -> None:
         with self._condition:
             if task.ending is not None:  # ended while its last step ran: the loop answers it
                 return
@@ -265,7 +267,7 @@ class Worker:
         if slow:
             self._shrink([task])
 
-    def _shrink(self, ended: Sequence[Task]) -> None:
+    def _shrink(self, ended: Sequence[ScheduledJob]) -> None:
         """Hold the budget once jobs have ended; their slots stay for now, since others may follow for the same text."""
         if ended:
             with self._condition:

@@ -9,9 +9,9 @@ from typing import Any
 from starfill.errors import EngineError
 from starfill.jobs import ModelInfo
 from starfill.remote.address import Address
-from starfill.remote.apis.api import Described, Kind
+from starfill.remote.apis.api import Api, Described
 from starfill.remote.discovery import describe
-from starfill.remote.encoding import Speller, Vocabulary
+from starfill.remote.encoding import PromptEncoder, Vocabulary
 from starfill.remote.engine import RemoteEngine
 from starfill.remote.http import Connection
 from starfill.remote.network_thread import Network
@@ -26,7 +26,7 @@ class Reached:
 
     network: Network
     connection: Connection
-    kind: Kind
+    kind: Api
     described: Described
 
     def agrees(self, vocabulary: Vocabulary) -> bool | None:
@@ -43,7 +43,7 @@ class Reached:
         return text.lstrip(" ") == PROBE if isinstance(text, str) else None
 
     def engine(self, vocabulary: Vocabulary, takes_ids: bool, bos: int | None) -> RemoteEngine:
-        """takes_ids: whether ids of this vocabulary may be sent. bos: see `Speller`."""
+        """takes_ids: whether ids of this vocabulary may be sent. bos: see `PromptEncoder`."""
         described, address = self.described, self.connection.address
         info = ModelInfo(
             name=described.known_as if described.model.startswith("/") else described.model,
@@ -55,8 +55,8 @@ class Reached:
             kv_bytes_per_token=0,
             weight_bytes=0,
         )
-        speller = Speller(vocabulary, takes_ids, bos)
-        return RemoteEngine(self.network, self.connection, self.kind, described.model, speller, info, described.slots)
+        encoder = PromptEncoder(vocabulary, takes_ids, bos)
+        return RemoteEngine(self.network, self.connection, self.kind, described.model, encoder, info, described.slots)
 
     def close(self) -> None:
         self.network.run(self.connection.close()).result()
@@ -67,7 +67,7 @@ def reach(address: Address, key: str, kind: str, model: str) -> Reached:
     """Blocks until the engine has said what it is. Raises EngineError, and SettingsError for what it doesn't have."""
     network = Network()
 
-    async def ask() -> tuple[Connection, Kind, Described]:
+    async def ask() -> tuple[Connection, Api, Described]:
         connection = Connection(address, key)
         try:
             return connection, *await describe(connection, kind, model)

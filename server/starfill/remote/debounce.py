@@ -14,7 +14,7 @@ LONGEST = 0.4  # seconds of a pause: more than between two keys, less than one n
 COUNT = 5  # of the latest answers; a new document's is slow and says nothing of the next
 
 
-class Pace:
+class Debounce:
     """Used on one thread. Learns from completions alone: an action's prompt is another matter."""
 
     def __init__(self) -> None:

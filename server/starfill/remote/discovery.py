@@ -7,19 +7,19 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from starfill.errors import EngineError, SettingsError
-from starfill.remote.apis.api import Described, Kind, count_of
+from starfill.remote.apis.api import Api, Described, count_of
 from starfill.remote.apis.llama_cpp import LlamaCpp
 from starfill.remote.apis.openai import LlamaCppPython, OpenAI, Sglang, Vllm
 from starfill.remote.apis.tgi import Tgi
 from starfill.remote.http import Connection
 
-KINDS: Mapping[str, type[Kind]] = {kind.name: kind for kind in (OpenAI, LlamaCppPython, Vllm, Sglang, Tgi, LlamaCpp)}
+KINDS: Mapping[str, type[Api]] = {kind.name: kind for kind in (OpenAI, LlamaCppPython, Vllm, Sglang, Tgi, LlamaCpp)}
 OWNERS = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llama.cpp"}
 
 Json = Mapping[str, Any]
 
 
-async def describe(connection: Connection, kind: str, model: str) -> tuple[Kind, Described]:
+async def describe(connection: Connection, kind: str, model: str) -> tuple[Api, Described]:
     """kind: one of KINDS, or "auto". model: which one is wanted, "" for the engine's only one.
 
     Raises EngineError where nothing there is an engine, SettingsError for a model that it doesn't have.

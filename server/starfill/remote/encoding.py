@@ -31,7 +31,7 @@ class Vocabulary(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Spelled:
+class EncodedPrompt:
     """A prompt to send. rest: the bytes of an unfinished character at its end, which the answer has to begin with.
 
     after: where, in a text, the last control token ends.
@@ -42,7 +42,7 @@ class Spelled:
     after: int = 0
 
 
-class Speller:
+class PromptEncoder:
     """takes_ids: the engine's ids are the vocabulary's own, and it takes them.
 
     bos: the token that the engine by itself puts before a text.
@@ -54,19 +54,21 @@ class Speller:
         looks = sorted((text.lstrip("▁") for text in vocabulary.special), key=len, reverse=True)
         self._looks = re.compile("|".join((*(re.escape(text) for text in looks if len(text) > 1), PIPED)))
 
-    def prompt(self, ids: Sequence[int]) -> Spelled:
+    def prompt(self, ids: Sequence[int]) -> EncodedPrompt:
         if self.takes_ids:
             kept = self._whole(ids)
-            return Spelled(tuple(ids[:kept]), self.bytes(ids[kept:]))
+            return EncodedPrompt(tuple(ids[:kept]), self.bytes(ids[kept:]))
         return self._text(ids[1:] if ids[0] == self._bos else ids)
 
-    def longer(self, spelled: Spelled, more: bytes) -> Spelled:
+    def longer(self, encoded: EncodedPrompt, more: bytes) -> EncodedPrompt:
         """The prompt with more at its end, beginning with its `rest`."""
         text = more.decode("utf-8", "replace")
-        if isinstance(spelled.prompt, str):
+        if isinstance(encoded.prompt, str):
             # What looks like a control token may have begun in the prompt.
-            return Spelled(spelled.prompt[: spelled.after] + self._harmless(spelled.prompt[spelled.after :] + text))
-        return Spelled((*spelled.prompt, *self._vocabulary.encode(text)))
+            return EncodedPrompt(
+                encoded.prompt[: encoded.after] + self._harmless(encoded.prompt[encoded.after :] + text)
+            )
+        return EncodedPrompt((*encoded.prompt, *self._vocabulary.encode(text)))
 
     def bytes(self, ids: Sequence[int]) -> bytes:
         return b"".join(self._vocabulary.token_bytes[id] for id in ids)
@@ -74,7 +76,7 @@ class Speller:
     def ids(self, text: str) -> list[int]:
         return self._vocabulary.encode(text)
 
-    def _text(self, ids: Iterable[int]) -> Spelled:
+    def _text(self, ids: Iterable[int]) -> EncodedPrompt:
         parts, decoder = [], _decoder()
         run = ""
         for id in ids:
@@ -85,7 +87,7 @@ class Speller:
                 run, decoder = "", _decoder()
         rest, _ = decoder.getstate()
         before = "".join(parts)
-        return Spelled(before + self._harmless(run), rest, len(before))
+        return EncodedPrompt(before + self._harmless(run), rest, len(before))
 
     def _whole(self, ids: Sequence[int]) -> int:
         """How many ids there are up to where no character is cut in two."""

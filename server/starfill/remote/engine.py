@@ -15,22 +15,22 @@ from typing import Any
 
 from starfill.errors import EngineError
 from starfill.jobs import Finish, Job, ModelInfo, Priority, Ticket
-from starfill.remote.apis.api import Ask, Kind
-from starfill.remote.debounce import Pace
-from starfill.remote.encoding import Spelled, Speller
+from starfill.remote.apis.api import Api, Ask
+from starfill.remote.debounce import Debounce
+from starfill.remote.encoding import EncodedPrompt, PromptEncoder
 from starfill.remote.health import Health
 from starfill.remote.http import ASKING, TYPING, Connection, garbled
 from starfill.remote.network_thread import Network
-from starfill.remote.request import Task
-from starfill.remote.slots import Places
-from starfill.remote.stream import Answer
+from starfill.remote.request import RemoteJob
+from starfill.remote.slots import SlotAssignment
+from starfill.remote.stream import AnswerStream
 
 WHOLE = 2 * TYPING  # seconds that a completion may take in all
 LINGER = 0.2  # seconds that a stream may stay open after the end of its answer
 
 
 class RemoteEngine:
-    """info: of the model there. model: the name that its engine knows it by. slots: see `Places`.
+    """info: of the model there. model: the name that its engine knows it by. slots: see `SlotAssignment`.
 
     Idle jobs are not sent: what a shared engine computes ahead for one it doesn't compute for another, and text goes
     out only when something is asked. A job's future raises EngineError where the engine has failed; after a failure
@@ -41,23 +41,23 @@ class RemoteEngine:
         self,
         network: Network,
         connection: Connection,
-        kind: Kind,
+        kind: Api,
         model: str,
-        speller: Speller,
+        encoder: PromptEncoder,
         info: ModelInfo,
         slots: int = 0,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.info, self.clock = info, clock
         self._network, self._connection, self._kind = network, connection, kind
-        self._model, self._speller = model, speller
-        self._tasks: dict[Hashable, Task] = {}  # the newest of each document
+        self._model, self._encoder = model, encoder
+        self._tasks: dict[Hashable, RemoteJob] = {}  # the newest of each document
         self._works: set[asyncio.Task[None]] = set()  # also of those that are being ended
         self._open = threading.Lock()
         self._closed = False
-        self._places = Places(slots)
+        self._places = SlotAssignment(slots)
         self.health = Health(self._tell)
-        self.pace = Pace()
+        self.pace = Debounce()
         self._probing: asyncio.Task[None] | None = None
         self._told: Callable[[str | None], None] | None = None
         self._salt = secrets.token_bytes(16)
@@ -67,7 +67,7 @@ class RemoteEngine:
             raise ValueError(
                 f"a job needs 1 to {self.info.context_length - 1} prompt tokens and at least one candidate"
             )
-        task = Task(job, self.clock)
+        task = RemoteJob(job, self.clock)
         with self._open:
             begun = job.priority is not Priority.IDLE and not self._closed and self._network.call(self._begin, task)
         if not begun:
@@ -75,7 +75,7 @@ class RemoteEngine:
             return Ticket(task.future, lambda: None)
         return Ticket(task.future, lambda: self._cancel(task))
 
-    def _cancel(self, task: Task) -> None:
+    def _cancel(self, task: RemoteJob) -> None:
         self._network.call(self._end, task, Finish.CANCELLED)
 
     def release(self, key: Hashable) -> None:
@@ -110,7 +110,7 @@ class RemoteEngine:
 
     # What follows runs on the network's thread.
 
-    def _begin(self, task: Task) -> None:
+    def _begin(self, task: RemoteJob) -> None:
         if (older := self._tasks.get(task.job.key)) is not None:
             self._end(older, Finish.SUPERSEDED)
         self._tasks[task.job.key] = task
@@ -118,7 +118,7 @@ class RemoteEngine:
         self._works.add(task.work)
         task.work.add_done_callback(lambda work: self._ended(task, work))
 
-    def _end(self, task: Task, why: Finish) -> None:
+    def _end(self, task: RemoteJob, why: Finish) -> None:
         if task.ending is None and task.work is not None:
             task.ending = why
             task.work.cancel()
@@ -128,7 +128,7 @@ class RemoteEngine:
             self._end(task, Finish.CANCELLED)
         self._places.forget(key)
 
-    def _ended(self, task: Task, work: asyncio.Task[None]) -> None:
+    def _ended(self, task: RemoteJob, work: asyncio.Task[None]) -> None:
         self._works.discard(work)
         if self._tasks.get(task.job.key) is task:
             del self._tasks[task.job.key]
@@ -145,7 +145,7 @@ class RemoteEngine:
             self.health.worked()
             task.future.set_result(task.result())
 
-    async def _run(self, task: Task) -> None:
+    async def _run(self, task: RemoteJob) -> None:
         """Raises EngineError, or what a job's own functions raise."""
         typing = task.job.priority is Priority.COMPLETION
         if typing and self.health.rest:  # who asks for an action gets an attempt in any case
@@ -159,22 +159,22 @@ class RemoteEngine:
         except asyncio.TimeoutError:
             raise EngineError(f"{self._connection.address.base} takes too long to answer", again=True) from None
 
-    async def _answer(self, task: Task, number: int) -> None:
+    async def _answer(self, task: RemoteJob, number: int) -> None:
         """One candidate, asked a second time where it doesn't begin as it must and the engine can't be made to.
 
         The model then goes on from the half word, which the local engine lets it choose anew.
         """
         job = task.job
-        spelled = self._speller.prompt(job.ids)
-        begins = spelled.rest + self._speller.bytes(job.begins)
-        answer = Answer(job, number, self._speller, begins)
+        encoded = self._encoder.prompt(job.ids)
+        begins = encoded.rest + self._encoder.bytes(job.begins)
+        answer = AnswerStream(job, number, self._encoder, begins)
         task.answers.append(answer)
-        await self._listen(task, answer, spelled, begins if self._kind.forces else b"")
-        if answer.astray:
+        await self._listen(task, answer, encoded, begins if self._kind.forces else b"")
+        if answer.prefix_mismatch:
             answer.begin()
-            await self._listen(task, answer, self._speller.longer(spelled, begins), b"")
+            await self._listen(task, answer, self._encoder.longer(encoded, begins), b"")
 
-    async def _listen(self, task: Task, answer: Answer, spelled: Spelled, begins: bytes) -> None:
+    async def _listen(self, task: RemoteJob, answer: AnswerStream, encoded: EncodedPrompt, begins: bytes) -> None:
         job = task.job
         patience = TYPING if job.priority is Priority.COMPLETION else ASKING
         sampling = job.sampling
@@ -182,11 +182,11 @@ class RemoteEngine:
             sampling = replace(sampling, seed=sampling.seed + answer.candidate)
         ask = Ask(
             model=self._model,
-            prompt=spelled.prompt,
+            prompt=encoded.prompt,
             max_tokens=job.max_new_tokens,
             sampling=sampling,
             begins=begins.decode("utf-8", "replace"),
-            stop_ids=job.stop_ids if self._speller.takes_ids else frozenset(),
+            stop_ids=job.stop_ids if self._encoder.takes_ids else frozenset(),
             slot=self._places.of(job.key) if answer.candidate == 0 else None,
         )
         asked = self._connection.stream(self._kind.path, self._kind.body(ask), patience, self._session(job.key))
@@ -208,10 +208,10 @@ class RemoteEngine:
                     until = min(until, time.monotonic() + LINGER)
                 elif answer.pieces > pieces:  # else it says something, but nothing of the answer
                     until = time.monotonic() + patience
-        if answer.finish is None and not answer.astray:
+        if answer.finish is None and not answer.prefix_mismatch:
             raise EngineError(f"{self._connection.address.base} has broken off its answer", again=True)
 
-    def _take(self, task: Task, answer: Answer, event: Mapping[str, Any]) -> bool:
+    def _take(self, task: RemoteJob, answer: AnswerStream, event: Mapping[str, Any]) -> bool:
         """An event of an answer; True when nothing more is wanted."""
         try:
             piece = self._kind.read(event)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from starfill.jobs import Finish, Job, Result
-from starfill.remote.stream import Answer
+from starfill.remote.stream import AnswerStream
 
 
-class Task:
+class RemoteJob:
     """Used on the network's thread. ending: why it is to stop before its end.
 
     prompt_tokens, cached_tokens: as the engine counts them, where it says so.
@@ -25,7 +25,7 @@ class Task:
         self.first: float | None = None
         self.prompt_tokens: int | None = None
         self.cached_tokens = 0
-        self.answers: list[Answer] = []
+        self.answers: list[AnswerStream] = []
         self.work: asyncio.Task[None] | None = None
         self.ending: Finish | None = None
 

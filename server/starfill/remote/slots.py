@@ -9,7 +9,7 @@ from collections.abc import Hashable
 MOST = 256  # documents
 
 
-class Places:
+class SlotAssignment:
     """Each document has a slot of its own, or shares one where there are more of them than slots: chosen here.
 
     llama.cpp's server would choose by the prompts that its idle slots hold, but with each key the request before is

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from starfill.jobs import Finish, Job
 from starfill.remote.apis.api import Piece
-from starfill.remote.encoding import Speller
+from starfill.remote.encoding import PromptEncoder
 
 FINER = 8  # our tokens to one of the engine's, at most: an engine that goes on after that doesn't count
 FINISHES = {"stop": Finish.STOP, "length": Finish.LENGTH}
 
 
-class Answer:
+class AnswerStream:
     """One candidate. begins: the bytes that the engine's text has to begin with; `Job.begins` stands for them in ids.
 
-    ids, finish: what it comes to. astray: whether the text began otherwise. pieces: events with text.
+    ids, finish: what it comes to. prefix_mismatch: whether the text began otherwise. pieces: events with text.
     ended: the engine has ended it by itself, and only says what it has cost.
     """
 
-    def __init__(self, job: Job, candidate: int, speller: Speller, begins: bytes = b"") -> None:
-        self._job, self.candidate, self._speller, self._begins = job, candidate, speller, begins
+    def __init__(self, job: Job, candidate: int, encoder: PromptEncoder, begins: bytes = b"") -> None:
+        self._job, self.candidate, self._encoder, self._begins = job, candidate, encoder, begins
         self._held = b""
         self.ids: list[int] = []
         self.finish: Finish | None = None
-        self.astray = self.ended = False
+        self.prefix_mismatch = self.ended = False
         self.pieces = 0
 
     def take(self, piece: Piece) -> bool:
@@ -31,17 +31,17 @@ class Answer:
             self.pieces += 1
             self._text(piece.text)
         if self.finish is None and piece.finish is not None:
-            self.astray = bool(self._begins)
+            self.prefix_mismatch = bool(self._begins)
             self.finish = FINISHES[piece.finish]
             self.ended = True
         if self.ended:
             return bool(piece.text) and piece.finish is None  # it should have, but goes on
-        return self.finish is not None or self.astray
+        return self.finish is not None or self.prefix_mismatch
 
     def begin(self) -> None:
         """Put the begin in, for an engine that has been given it as part of the prompt."""
         self._begins = b""
-        self.astray = self.ended = False
+        self.prefix_mismatch = self.ended = False
         self.finish = None
         self._add(self._job.begins)
 
@@ -49,12 +49,12 @@ class Answer:
         if self._begins:
             self._held += text.encode("utf-8", "replace")
             if not self._held.startswith(self._begins):
-                self.astray = not self._begins.startswith(self._held)
+                self.prefix_mismatch = not self._begins.startswith(self._held)
                 return
             text = self._held[len(self._begins) :].decode("utf-8", "replace")
             self._begins = b""
             self._add(self._job.begins)
-        self._add(self._speller.ids(text))
+        self._add(self._encoder.ids(text))
 
     def _add(self, ids: list[int] | tuple[int, ...]) -> None:
         for id in ids:

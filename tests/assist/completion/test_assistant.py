@@ -242,14 +242,14 @@ def test_a_failing_engine_fails_the_request_and_nothing_else() -> None:
 def test_the_event_loop_does_not_wait_for_the_tokenizer() -> None:
     begun, goes_on = threading.Event(), threading.Event()
 
-    class Held(ToyTokenizer):
+    class WeightMemory(ToyTokenizer):
         def encode(self, text: str, *, start: bool = False) -> list[int]:
             begun.set()
             assert goes_on.wait(20), "nothing else happens meanwhile"
             return super().encode(text, start=start)
 
     async def script() -> None:
-        assistant = Assistant(engine("x = value\n"), Held(), DIALECT, Settings())
+        assistant = Assistant(engine("x = value\n"), WeightMemory(), DIALECT, Settings())
         request = asyncio.ensure_future(assistant.complete(*doc("x = ‸\n")))
         assert await asyncio.to_thread(begun.wait, 20)
         assert not request.done()

@@ -8,19 +8,19 @@ import pytest
 
 from assist.toy import SPECIAL, doc
 from starfill.assist.completion import postprocess, stopping
-from starfill.assist.completion.cursor_context import Place, place_at
+from starfill.assist.completion.cursor_context import CursorContext, cursor_context_at
 from starfill.assist.completion.fim_prompt import closers_at
 from starfill.assist.completion.stopping import Stopper
 from starfill.text.position import Edit
 
 
-def place(marked: str, mode: str = "auto") -> tuple[Place, int]:
+def place(marked: str, mode: str = "auto") -> tuple[CursorContext, int]:
     document, offset = doc(marked)
-    return place_at(document, offset, closers_at(document, offset), mode, SPECIAL), offset
+    return cursor_context_at(document, offset, closers_at(document, offset), mode, SPECIAL), offset
 
 
 def polished(marked: str, text: str, cut_short: bool = False, mode: str = "auto") -> tuple[Edit | None, str | None]:
-    return postprocess.polish(text, *place(marked, mode), cut_short)
+    return postprocess.postprocess(text, *place(marked, mode), cut_short)
 
 
 def accepted(marked: str, text: str, **options: bool) -> str:

@@ -13,9 +13,9 @@ from random import Random
 import pytest
 
 from assist.toy import SPECIAL
-from starfill.assist.completion.cursor_context import Place, place_at
+from starfill.assist.completion.cursor_context import CursorContext, cursor_context_at
 from starfill.assist.completion.fim_prompt import closers_at
-from starfill.assist.completion.postprocess import polish
+from starfill.assist.completion.postprocess import postprocess
 from starfill.assist.completion.stopping import Stopper
 from starfill.text.document import Document
 from starfill.text.position import Edit
@@ -56,9 +56,9 @@ def shown(hole: Hole, random: Random, runs_on: int = 300) -> str:
     """How the document comes out, against how it was."""
     before, taken, after = hole
     document, offset = Document.open("file:///a.py", "python", 1, before + after), len(before)
-    place = place_at(document, offset, closers_at(document, offset), "auto", SPECIAL)
+    place = cursor_context_at(document, offset, closers_at(document, offset), "auto", SPECIAL)
     text = generated(taken + after[:runs_on], place, random)
-    edit, _ = polish(text, place, offset)
+    edit, _ = postprocess(text, place, offset)
     if edit is None:
         return "nothing"
     result = document.replaced(edit.start, edit.end, edit.text).text
@@ -67,7 +67,7 @@ def shown(hole: Hole, random: Random, runs_on: int = 300) -> str:
     return "part" if taken.startswith(edit.text) and "\n" in taken else "wrong"
 
 
-def generated(text: str, place: Place, random: Random) -> str:
+def generated(text: str, place: CursorContext, random: Random) -> str:
     stopper, end = Stopper(place), 0
     while end < len(text):
         piece = text[end : end + random.randint(1, 6)]
@@ -102,8 +102,8 @@ def test_whatever_the_model_writes_what_is_shown_keeps_the_promises(seed: int) -
     text = "".join(random.choices(BITS, k=random.randint(0, 30)))
     document = Document.open("file:///a.py", "python", 1, before + after)
     closers = closers_at(document, len(before))
-    place = place_at(document, len(before), closers, random.choice(("auto", "always", "never")), SPECIAL)
-    edit, reason = polish(text, place, len(before), cut_short=random.random() < 0.3)
+    place = cursor_context_at(document, len(before), closers, random.choice(("auto", "always", "never")), SPECIAL)
+    edit, reason = postprocess(text, place, len(before), cut_short=random.random() < 0.3)
     assert (edit is None) == bool(reason)
     if edit is None:
         return

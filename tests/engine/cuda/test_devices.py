@@ -20,7 +20,7 @@ from starfill.jobs import Sampling
 from tiny_checkpoints import BASES, write, write_quantized
 
 FIRST, SECOND = torch.device("cuda", 0), torch.device("cuda", 1)
-PLACES = {"on the second": (SECOND, SECOND), "spread": (FIRST, SECOND)}
+SLOTS_PER_DOCUMENT = {"on the second": (SECOND, SECOND), "spread": (FIRST, SECOND)}
 LAYOUTS = [Layout(4, 32, True), Layout(3, 64), Layout(8, -1), Layout(0)]
 
 
@@ -38,11 +38,11 @@ CASES = list(dict.fromkeys([*product(["llama"], LAYOUTS), *zip(BASES, cycle(LAYO
 
 
 @pytest.mark.parametrize(("architecture", "layout"), CASES, ids=str)
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", SLOTS_PER_DOCUMENT)
 def test_all_of_a_pass_is_where_it_is_computed(
     tmp_path: Path, gpus: HollowGPUs, architecture: str, place: str, layout: Layout
 ) -> None:
-    fields, devices = BASES[architecture], PLACES[place]
+    fields, devices = BASES[architecture], SLOTS_PER_DOCUMENT[place]
     (write_quantized(tmp_path, fields, layout) if layout.bits else write(tmp_path, fields))
     with gpus():
         model = load(tmp_path, devices)
@@ -59,11 +59,11 @@ def test_all_of_a_pass_is_where_it_is_computed(
         assert {where for _, where in gpus.launched} == {device.index for device in devices}
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("place", SLOTS_PER_DOCUMENT)
 def test_whatever_a_model_needs_is_compiled_while_it_is_loaded(tmp_path: Path, gpus: HollowGPUs, place: str) -> None:
     folder = write_quantized(tmp_path, BASES["llama"], LAYOUTS[0])
     with gpus():
-        model = load(folder, PLACES[place])
+        model = load(folder, SLOTS_PER_DOCUMENT[place])
         compiled = set(gpus.launched)
         assert gpus.captured == (len(HEIGHTS) if place == "on the second" else 0)  # a model of one reach
         cache = KVCache(model.kv_shape)

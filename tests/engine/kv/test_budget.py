@@ -11,7 +11,7 @@ from engine.toy import INFO, Toy, answer, prompt
 from starfill.engine.kv import budget
 from starfill.engine.kv.kv_cache import KVShape
 from starfill.engine.local_engine import LocalEngine
-from starfill.engine.scheduler import Worker
+from starfill.engine.scheduler import Scheduler
 from starfill.jobs import Job
 from starfill.util.machine_memory import Memory
 
@@ -57,18 +57,18 @@ def test_where_nothing_is_free_some_is_taken(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def worker() -> Iterator[Worker]:
-    worker = Worker()
-    yield worker
-    worker.close()
+def scheduler() -> Iterator[Scheduler]:
+    scheduler = Scheduler()
+    yield scheduler
+    scheduler.close()
 
 
-def test_each_model_that_is_loaded_counts(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_model_that_is_loaded_counts(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "LEAST", 0)
-    first = LocalEngine(Toy(), INFO, None, worker)
+    first = LocalEngine(Toy(), INFO, None, scheduler)
     one = 8 * 4096 * first.served.model.kv_shape.bytes_per_token
     assert first.cache_bytes == one
-    second = LocalEngine(Toy(1), INFO, None, worker)
+    second = LocalEngine(Toy(1), INFO, None, scheduler)
     assert (first.cache_bytes, second.cache_bytes) == (2 * one, 2 * one)
     second.resize(1000)
     assert first.cache_bytes == 1000
@@ -78,10 +78,10 @@ def test_each_model_that_is_loaded_counts(worker: Worker, monkeypatch: pytest.Mo
     assert first.cache_bytes == one
 
 
-def test_what_was_lowered_stays_until_the_setting_changes(worker: Worker) -> None:
+def test_what_was_lowered_stays_until_the_setting_changes(scheduler: Scheduler) -> None:
     """A GPU's memory ran out, and then some other setting is changed."""
-    engine = LocalEngine(Toy(), INFO, None, worker)
-    worker.with_slots(lambda slots: setattr(slots, "budget", 1000))
+    engine = LocalEngine(Toy(), INFO, None, scheduler)
+    scheduler.with_cache(lambda slots: setattr(slots, "budget", 1000))
     engine.resize(None)
     assert engine.cache_bytes == 1000
     engine.resize(5000)
@@ -90,8 +90,8 @@ def test_what_was_lowered_stays_until_the_setting_changes(worker: Worker) -> Non
     assert engine.cache_bytes == 512 * MIB
 
 
-def test_a_document_stays_warm_without_a_setting(worker: Worker) -> None:
-    engine = LocalEngine(Toy(), INFO, None, worker)
+def test_a_document_stays_warm_without_a_setting(scheduler: Scheduler) -> None:
+    engine = LocalEngine(Toy(), INFO, None, scheduler)
     for document in range(8):
         answer(engine, Job(document, prompt(200, document), 1))
     assert [answer(engine, Job(document, prompt(200, document), 1)).computed_tokens for document in range(8)] == [1] * 8

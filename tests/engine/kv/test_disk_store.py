@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.toy import INFO, Toy, all_whole, answer, prompt
-from starfill.engine.kv.disk_store import ABANDONED, AGE, PARTIAL, SavedStates, State, clear, entries
-from starfill.engine.kv.disk_writer import INTERVAL, PAUSE, Saver
+from starfill.engine.kv.disk_store import ABANDONED, AGE, PARTIAL, DiskStore, UnsavedState, clear, entries
+from starfill.engine.kv.disk_writer import INTERVAL, PAUSE, DiskWriter
 from starfill.engine.kv.kv_cache import KVCache, KVShape
-from starfill.engine.kv.prefix_cache import SPARE, Slot, Slots
+from starfill.engine.kv.prefix_cache import MAX_RECOMPUTED, PrefixCache, Slot
 from starfill.engine.local_engine import LocalEngine
-from starfill.engine.scheduler import Worker
+from starfill.engine.scheduler import Scheduler
 from starfill.jobs import Job
 
 SHAPE = KVShape(2, 1, 4, torch.float32, torch.device("cpu"))
@@ -32,14 +32,14 @@ def everything(document: str) -> bool:
     return True
 
 
-def state(document: str, ids: list[int]) -> State:
+def state(document: str, ids: list[int]) -> UnsavedState:
     rng = torch.Generator().manual_seed(len(ids))
-    return State(document, tuple(ids), [torch.randn(2, 1, len(ids), 4, generator=rng) for _ in range(2)])
+    return UnsavedState(document, tuple(ids), [torch.randn(2, 1, len(ids), 4, generator=rng) for _ in range(2)])
 
 
-def states(root: Path, limit: int = PLENTY, model: str = "model", **more: object) -> SavedStates:
+def states(root: Path, limit: int = PLENTY, model: str = "model", **more: object) -> DiskStore:
     """Opened, as a server does when it starts."""
-    saved = SavedStates(root, model, limit, more.pop("keeps", everything), lambda: more.get("now", NOW))  # type: ignore[arg-type, return-value]
+    saved = DiskStore(root, model, limit, more.pop("keeps", everything), lambda: more.get("now", NOW))  # type: ignore[arg-type, return-value]
     saved.open()
     return saved
 
@@ -140,7 +140,7 @@ def test_a_state_beyond_the_limit_is_not_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("age", [AGE - 10, AGE + 10])
 def test_old_states_are_removed(tmp_path: Path, age: float) -> None:
     states(tmp_path).save([state(URI, IDS)])
-    SavedStates(tmp_path, "model", 0, everything, lambda: NOW + age).expire()
+    DiskStore(tmp_path, "model", 0, everything, lambda: NOW + age).expire()
     assert len(files(tmp_path)) == (age < AGE)
 
 
@@ -197,18 +197,18 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def slots() -> Slots:
-    return Slots(PLENTY)
+def slots() -> PrefixCache:
+    return PrefixCache(PLENTY)
 
 
 @pytest.fixture
-def saver(slots: Slots, clock: Clock, tmp_path: Path) -> Saver:
-    saver = Saver(slots, clock)
-    saver.use("model", SavedStates(tmp_path, "key", PLENTY, lambda document: "secret" not in document, clock))
+def saver(slots: PrefixCache, clock: Clock, tmp_path: Path) -> DiskWriter:
+    saver = DiskWriter(slots, clock)
+    saver.use("model", DiskStore(tmp_path, "key", PLENTY, lambda document: "secret" not in document, clock))
     return saver
 
 
-def put(slots: Slots, document: object, ids: list[int]) -> Slot:
+def put(slots: PrefixCache, document: object, ids: list[int]) -> Slot:
     cache = KVCache(SHAPE)
     cache.reserve(len(ids))
     cache.advance(len(ids))
@@ -216,7 +216,7 @@ def put(slots: Slots, document: object, ids: list[int]) -> Slot:
     return slot
 
 
-def save_all(saver: Saver) -> int:
+def save_all(saver: DiskWriter) -> int:
     """Let it write until it wants to wait; the number of files written."""
     written = 0
     while saver.patience() == 0:
@@ -231,7 +231,7 @@ def saved_documents(root: Path) -> list[str]:
 
 
 def test_states_are_written_after_a_pause_and_only_changed_ones_again(
-    saver: Saver, slots: Slots, clock: Clock, tmp_path: Path
+    saver: DiskWriter, slots: PrefixCache, clock: Clock, tmp_path: Path
 ) -> None:
     assert saver.patience() is None
     slot = put(slots, URI, IDS)
@@ -251,21 +251,21 @@ def test_states_are_written_after_a_pause_and_only_changed_ones_again(
 
 
 def test_only_the_latest_state_of_a_document_and_of_nothing_else(
-    saver: Saver, slots: Slots, clock: Clock, tmp_path: Path
+    saver: DiskWriter, slots: PrefixCache, clock: Clock, tmp_path: Path
 ) -> None:
     put(slots, URI, IDS)
     put(slots, URI, IDS[::-1])
     put(slots, ("instruct", URI), IDS)
     put(slots, "file:///secret.py", IDS)
-    put(slots, "file:///short.py", IDS[:SPARE])
+    put(slots, "file:///short.py", IDS[:MAX_RECOMPUTED])
     saver.leave("model")
     saver.finish(10)
     assert [entry.ids for entry in entries(tmp_path)] == [tuple(IDS[::-1])]
 
 
-def test_closing_a_model_writes_the_latest_that_fit(slots: Slots, clock: Clock, tmp_path: Path) -> None:
-    saver = Saver(slots, clock)
-    saver.use("model", SavedStates(tmp_path, "key", 12_800, everything, clock))
+def test_closing_a_model_writes_the_latest_that_fit(slots: PrefixCache, clock: Clock, tmp_path: Path) -> None:
+    saver = DiskWriter(slots, clock)
+    saver.use("model", DiskStore(tmp_path, "key", 12_800, everything, clock))
     for number in range(8):
         put(slots, f"file:///{number}.py", [number, *IDS])
     saver.leave("model")
@@ -273,12 +273,12 @@ def test_closing_a_model_writes_the_latest_that_fit(slots: Slots, clock: Clock, 
     assert saved_documents(tmp_path) == [f"file:///{number}.py" for number in (5, 6, 7)]
 
 
-def test_no_bytes_forget_what_is_there(saver: Saver, slots: Slots, clock: Clock, tmp_path: Path) -> None:
+def test_no_bytes_forget_what_is_there(saver: DiskWriter, slots: PrefixCache, clock: Clock, tmp_path: Path) -> None:
     put(slots, URI, IDS)
     saver.touched()
     clock.now += PAUSE
     assert save_all(saver) == 1
-    saver.use("model", SavedStates(tmp_path, "key", 0, everything, clock))
+    saver.use("model", DiskStore(tmp_path, "key", 0, everything, clock))
     assert not tmp_path.exists()
     put(slots, URI, IDS)
     saver.touched()
@@ -286,7 +286,7 @@ def test_no_bytes_forget_what_is_there(saver: Saver, slots: Slots, clock: Clock,
 
 
 def test_what_goes_wrong_ends_the_saving_and_nothing_else(
-    saver: Saver, slots: Slots, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    saver: DiskWriter, slots: PrefixCache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object) -> object:
         raise MemoryError
@@ -310,13 +310,13 @@ def start(tmp_path: Path, clock: Clock) -> Iterator[Start]:
     engines: list[LocalEngine] = []
 
     def make(limit: int = PLENTY, keeps: Callable[[str], bool] = everything, model: str = "key") -> LocalEngine:
-        engines.append(LocalEngine(Toy(), INFO, PLENTY, Worker(clock=clock), (tmp_path / "states", model)))
+        engines.append(LocalEngine(Toy(), INFO, PLENTY, Scheduler(clock=clock), (tmp_path / "states", model)))
         engines[-1].persist(limit, keeps)
         return engines[-1]
 
     yield make
     for engine in engines:
-        engine.worker.close()
+        engine.scheduler.close()
 
 
 def test_a_new_engine_goes_on_where_the_last_one_stopped(start: Start) -> None:
@@ -327,7 +327,7 @@ def test_a_new_engine_goes_on_where_the_last_one_stopped(start: Start) -> None:
     after = answer(second, Job(URI, prompt(200), 5))
     assert after.candidates == before.candidates
     assert (after.cached_tokens, after.computed_tokens) == (199, 1)
-    assert second.worker.with_slots(all_whole)
+    assert second.scheduler.with_cache(all_whole)
     elsewhere = answer(start(model="another"), Job(URI, prompt(200), 5))
     assert elsewhere.computed_tokens == 200
 
@@ -366,18 +366,18 @@ def test_excluding_a_document_later_counts_for_its_state(start: Start, tmp_path:
 
 
 def test_idle_time_is_used(start: Start, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    save, saved = SavedStates.save, threading.Event()
+    save, saved = DiskStore.save, threading.Event()
 
-    def save_and_tell(states: SavedStates, chosen: Sequence[State]) -> None:
+    def save_and_tell(states: DiskStore, chosen: Sequence[UnsavedState]) -> None:
         save(states, chosen)
         saved.set()
 
-    monkeypatch.setattr(SavedStates, "save", save_and_tell)
+    monkeypatch.setattr(DiskStore, "save", save_and_tell)
     engine = start()
     answer(engine, Job(URI, prompt(200), 5))
-    assert not engine.worker.with_slots(lambda slots: saved.is_set())
+    assert not engine.scheduler.with_cache(lambda slots: saved.is_set())
     clock.now += PAUSE
-    engine.worker.with_slots(lambda slots: None)  # it looks at the clock when it has nothing else to do
+    engine.scheduler.with_cache(lambda slots: None)  # it looks at the clock when it has nothing else to do
     assert saved.wait(30)
     assert [entry.document for entry in entries(tmp_path / "states")] == [URI]
     assert answer(engine, Job(URI, prompt(200), 5)).computed_tokens == 1  # it gave nothing away

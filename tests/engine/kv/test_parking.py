@@ -19,9 +19,9 @@ from starfill.checkpoint.config import read_config
 from starfill.engine.kv import prefix_cache as module
 from starfill.engine.kv.disk_store import model_key
 from starfill.engine.kv.kv_cache import BLOCK, KVCache, KVShape
-from starfill.engine.kv.prefix_cache import HOST_SHARE, PLACES, Key, Slot, Slots
+from starfill.engine.kv.prefix_cache import HOST_SHARE, SLOTS_PER_DOCUMENT, Key, PrefixCache, Slot
 from starfill.engine.local_engine import LocalEngine
-from starfill.engine.scheduler import Worker
+from starfill.engine.scheduler import Scheduler
 from starfill.jobs import Job, Priority
 from starfill.util.machine_memory import Memory
 
@@ -107,7 +107,7 @@ def test_a_state_from_elsewhere_is_parked_until_it_is_used() -> None:
 # Many
 
 
-def put(slots: Slots, key: Key, seed: int, shape: KVShape = TOY) -> Slot:
+def put(slots: PrefixCache, key: Key, seed: int, shape: KVShape = TOY) -> Slot:
     """A state of one block, and its ids."""
     ids = prompt(100, seed)
     slot = slots.take(key, ids, shape)
@@ -116,12 +116,12 @@ def put(slots: Slots, key: Key, seed: int, shape: KVShape = TOY) -> Slot:
     return slot
 
 
-def parked(slots: Slots) -> list[bool]:
+def parked(slots: PrefixCache) -> list[bool]:
     return [slot.cache.parked for slot in slots]
 
 
 def test_the_least_recently_used_is_parked_and_dropped_last() -> None:
-    slots = Slots(2 * ONE, host_budget=2 * ONE)
+    slots = PrefixCache(2 * ONE, host_budget=2 * ONE)
     first, second, third = (put(slots, key, seed) for seed, key in enumerate((A, B, C)))
     slots.shrink(keep=())
     assert list(slots) == [first, second, third] and parked(slots) == [True, False, False]
@@ -136,14 +136,14 @@ def test_the_least_recently_used_is_parked_and_dropped_last() -> None:
 
 
 def test_what_is_kept_stays_where_it_is() -> None:
-    slots = Slots(0, host_budget=PLENTY)
+    slots = PrefixCache(0, host_budget=PLENTY)
     first, _ = put(slots, A, 0), put(slots, B, 1)
     slots.shrink(keep={first})
     assert parked(slots) == [False, True]
 
 
 def test_states_of_the_host_itself_are_dropped_at_once() -> None:
-    slots = Slots(0, host_budget=PLENTY)
+    slots = PrefixCache(0, host_budget=PLENTY)
     put(slots, A, 0, Toy().kv_shape)
     assert slots.clear_device(keep=()) == 0
     slots.shrink(keep=())
@@ -151,7 +151,7 @@ def test_states_of_the_host_itself_are_dropped_at_once() -> None:
 
 
 def test_a_parked_state_is_found_taken_back_and_copied() -> None:
-    slots = Slots(0, host_budget=PLENTY)
+    slots = PrefixCache(0, host_budget=PLENTY)
     slot = put(slots, A, 0)
     slots.shrink(keep=())
     ids = slot.ids
@@ -170,7 +170,7 @@ def test_where_the_host_has_no_memory_it_is_dropped(error: type[Exception], monk
     def full(*_: object, **__: object) -> torch.Tensor:
         raise error
 
-    slots = Slots(0, host_budget=PLENTY)
+    slots = PrefixCache(0, host_budget=PLENTY)
     put(slots, A, 0)
     monkeypatch.setattr(torch, "empty", full)
     slots.shrink(keep=())
@@ -194,7 +194,7 @@ def test_memory_that_can_be_swapped_out_is_better_than_none(monkeypatch: pytest.
 
 def test_the_host_gives_a_share_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "system_memory", lambda: Memory(PLENTY, 2 * HOST_SHARE * ONE))
-    slots = Slots(0)
+    slots = PrefixCache(0)
     put(slots, A, 0, Toy().kv_shape)
     slots.shrink(keep=())
     assert slots.host_budget is None  # nobody has asked
@@ -205,11 +205,11 @@ def test_the_host_gives_a_share_of_what_is_free(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_document_keeps_so_many_places_wherever_they_are() -> None:
-    slots = Slots(0, host_budget=PLENTY)
-    for seed in range(2 * PLACES):
+    slots = PrefixCache(0, host_budget=PLENTY)
+    for seed in range(2 * SLOTS_PER_DOCUMENT):
         put(slots, A, seed)
         slots.shrink(keep=())
-    assert parked(slots) == [True] * PLACES
+    assert parked(slots) == [True] * SLOTS_PER_DOCUMENT
 
 
 # On the engine
@@ -220,12 +220,12 @@ def start() -> Iterator[Start]:
     engines: list[LocalEngine] = []
 
     def make(budget: int = PLENTY, model: Toy | None = None, states: tuple[Path, str] | None = None) -> LocalEngine:
-        engines.append(LocalEngine(model or Toy(on_device=True), INFO, budget, Worker(PLENTY), states))
+        engines.append(LocalEngine(model or Toy(on_device=True), INFO, budget, Scheduler(PLENTY), states))
         return engines[-1]
 
     yield make
     for engine in engines:
-        engine.worker.close()
+        engine.scheduler.close()
 
 
 def test_documents_beyond_the_budget_cost_no_computing(start: Start) -> None:
@@ -234,7 +234,7 @@ def test_documents_beyond_the_budget_cost_no_computing(start: Start) -> None:
         for document in range(6):
             result = answer(engine, Job(document, [*prompt(100, document), *[1] * turn], 3))
             assert result.computed_tokens == 1 or not turn
-    held, of_all, whole = engine.worker.with_slots(lambda slots: (slots.held, taken(slots), all_whole(slots)))
+    held, of_all, whole = engine.scheduler.with_cache(lambda slots: (slots.held, taken(slots), all_whole(slots)))
     assert held <= 3 * ONE and of_all >= 6 * ONE and whole
 
 
@@ -251,7 +251,7 @@ def test_the_answer_comes_before_states_are_moved(start: Start, monkeypatch: pyt
     answer(engine, Job("a", prompt(100, 0), 3))
     answer(engine, Job("b", prompt(100, 1), 3))
     moving.set()
-    assert engine.worker.with_slots(parked)[:1] == [True]
+    assert engine.scheduler.with_cache(parked)[:1] == [True]
     assert set(threads) == {"engine"}
 
 
@@ -264,14 +264,14 @@ def test_a_job_that_gives_way_goes_on_in_a_state_that_was_parked(start: Start) -
     gate.wait(6)
 
     def everything_leaves(candidate: int, token: int) -> bool:
-        engine.worker.with_slots(lambda slots: slots.clear_device(keep=()))
+        engine.scheduler.with_cache(lambda slots: slots.clear_device(keep=()))
         return False
 
     wanted = engine.submit(Job("b", [1], 2, on_token=everything_leaves))
     gate.open()
     wanted.future.result(30)
     assert waiting.future.result(30).candidates == expected
-    assert engine.worker.with_slots(all_whole)
+    assert engine.scheduler.with_cache(all_whole)
 
 
 def test_what_is_saved_may_be_parked_and_is_parked_when_it_is_loaded(start: Start, tmp_path: Path) -> None:
@@ -311,4 +311,4 @@ budgets = st.sampled_from([0, 2 * ONE, PLENTY])
 def test_warm_equals_cold_wherever_states_have_been(
     jobs: list[tuple[str, list[int]]], budget: int, host_budget: int
 ) -> None:
-    same_as_cold(LocalEngine(Toy(on_device=True), INFO, budget, Worker(host_budget)), jobs)
+    same_as_cold(LocalEngine(Toy(on_device=True), INFO, budget, Scheduler(host_budget)), jobs)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.toy import INFO, VOCAB, Toy, is_whole, prompt, same_as_cold, taken
 from starfill.engine.kv.kv_cache import BLOCK
-from starfill.engine.kv.prefix_cache import PLACES, SPARE, Key, Slot, Slots
+from starfill.engine.kv.prefix_cache import MAX_RECOMPUTED, SLOTS_PER_DOCUMENT, Key, PrefixCache, Slot
 from starfill.engine.local_engine import LocalEngine
 from starfill.jobs import Job
 from starfill.util.common_prefix import common_prefix
@@ -33,7 +33,7 @@ def fill(slot: Slot, ids: list[int], generated: int = 0) -> None:
     assert is_whole(slot)
 
 
-def ask(slots: Slots, key: Key, ids: list[int], generated: int = 0) -> tuple[Slot, int]:
+def ask(slots: PrefixCache, key: Key, ids: list[int], generated: int = 0) -> tuple[Slot, int]:
     """The slot of a prompt, and how many of its tokens were there already."""
     slot = slots.take(key, ids, SHAPE)
     found = len(slot.ids)
@@ -52,26 +52,26 @@ def test_common_prefix_of_random_sequences() -> None:
 
 
 def test_one_token_is_always_left_to_feed() -> None:
-    slots = Slots(PLENTY)
+    slots = PrefixCache(PLENTY)
     ask(slots, DOCUMENT, [1, 2, 3])
     assert slots.take(DOCUMENT, [1, 2, 3], SHAPE).ids == [1, 2]
 
 
 def test_typing_stays_in_one_slot_whatever_was_generated() -> None:
-    slots = Slots(PLENTY)
+    slots = PrefixCache(PLENTY)
     ids = prompt(60, 0)
-    first, _ = ask(slots, DOCUMENT, ids, generated=4 * SPARE)
+    first, _ = ask(slots, DOCUMENT, ids, generated=4 * MAX_RECOMPUTED)
     for typed in range(30):
         ids = [*ids, typed % VOCAB]
-        slot, found = ask(slots, DOCUMENT, ids, generated=4 * SPARE)
+        slot, found = ask(slots, DOCUMENT, ids, generated=4 * MAX_RECOMPUTED)
         assert slot is first
         assert found >= len(ids) - 2
-    assert ask(slots, DOCUMENT, ids[: 1 - SPARE])[0] is first  # taking a few back loses nothing worth keeping
+    assert ask(slots, DOCUMENT, ids[: 1 - MAX_RECOMPUTED])[0] is first  # taking a few back loses nothing worth keeping
     assert list(slots) == [first]
 
 
 def test_a_place_visited_before_is_still_there() -> None:
-    slots = Slots(PLENTY)
+    slots = PrefixCache(PLENTY)
     shared = prompt(40, 0)
     here, there = [*shared, *prompt(100, 1)], [*shared, *prompt(100, 2)]
     first, _ = ask(slots, DOCUMENT, here, generated=10)
@@ -85,10 +85,12 @@ def test_a_place_visited_before_is_still_there() -> None:
 
 
 def test_what_was_only_foreseen_is_not_kept() -> None:
-    slots = Slots(PLENTY)
+    slots = PrefixCache(PLENTY)
     ids = prompt(60, 0)
     slot, _ = ask(slots, DOCUMENT, ids)
-    for typed in range(2 * PLACES):  # a suggestion is shown, and what follows it is prepared; then another key comes
+    for typed in range(
+        2 * SLOTS_PER_DOCUMENT
+    ):  # a suggestion is shown, and what follows it is prepared; then another key comes
         accepted = slots.take(DOCUMENT, [*ids, *prompt(40, typed)], SHAPE, foreseen=True)
         fill(accepted, [*ids, *prompt(40, typed)], generated=20)
         ids = [*ids, typed % VOCAB]
@@ -99,7 +101,7 @@ def test_what_was_only_foreseen_is_not_kept() -> None:
 
 
 def test_another_document_is_copied_and_never_changed() -> None:
-    slots = Slots(PLENTY)
+    slots = PrefixCache(PLENTY)
     ids = prompt(80, 0)
     theirs, _ = ask(slots, OTHER, ids)
     ours, found = ask(slots, DOCUMENT, [*ids[:70], *prompt(30, 1)])
@@ -108,14 +110,14 @@ def test_another_document_is_copied_and_never_changed() -> None:
 
 
 def test_another_model_has_nothing_to_share() -> None:
-    slots = Slots(PLENTY)
+    slots = PrefixCache(PLENTY)
     ids = prompt(80, 0)
     ask(slots, ("another model", "document"), ids)
     assert ask(slots, DOCUMENT, ids)[1] == 0
 
 
 def test_a_slot_that_a_job_works_in_is_left_alone() -> None:
-    slots = Slots(PLENTY)
+    slots = PrefixCache(PLENTY)
     ids = prompt(80, 0)
     working, _ = ask(slots, OTHER, ids)
     slot = slots.take(OTHER, ids, SHAPE, busy={working})
@@ -123,18 +125,18 @@ def test_a_slot_that_a_job_works_in_is_left_alone() -> None:
 
 
 def test_a_document_keeps_so_many_places() -> None:
-    slots = Slots(PLENTY)
+    slots = PrefixCache(PLENTY)
     ask(slots, OTHER, prompt(100, 1000))
-    for place in range(3 * PLACES):
+    for place in range(3 * SLOTS_PER_DOCUMENT):
         ask(slots, DOCUMENT, prompt(100, place))
-    assert len(list(slots)) == PLACES + 1
-    assert ask(slots, DOCUMENT, prompt(100, 2 * PLACES))[1] == 99
-    assert ask(slots, DOCUMENT, prompt(100, 2 * PLACES - 1))[1] < SPARE
+    assert len(list(slots)) == SLOTS_PER_DOCUMENT + 1
+    assert ask(slots, DOCUMENT, prompt(100, 2 * SLOTS_PER_DOCUMENT))[1] == 99
+    assert ask(slots, DOCUMENT, prompt(100, 2 * SLOTS_PER_DOCUMENT - 1))[1] < MAX_RECOMPUTED
     assert ask(slots, OTHER, prompt(100, 1000))[1] == 99
 
 
 def test_least_recently_used_go_first_wherever_they_are() -> None:
-    slots = Slots(3 * BLOCK_BYTES)
+    slots = PrefixCache(3 * BLOCK_BYTES)
     first, _ = ask(slots, DOCUMENT, prompt(100, 0))
     ask(slots, DOCUMENT, prompt(100, 1))
     third, _ = ask(slots, OTHER, prompt(100, 2))
@@ -148,7 +150,7 @@ def test_least_recently_used_go_first_wherever_they_are() -> None:
 
 
 def test_latest_of_each_document() -> None:
-    slots = Slots(PLENTY)
+    slots = PrefixCache(PLENTY)
     ask(slots, DOCUMENT, prompt(100, 0))
     other, _ = ask(slots, OTHER, prompt(100, 1))
     latest, _ = ask(slots, DOCUMENT, prompt(100, 2))
@@ -167,9 +169,9 @@ def test_hundreds_of_documents_stay_within_the_budget(documents: int) -> None:
             document, place = rng.randrange(documents), rng.randrange(3)
             ids = [*prompt(90, 10 * document), *prompt(60, 10 * document + place), *prompt(turn % 9, turn)]
             engine.submit(Job(f"file:///{document}", ids, 3)).future.result(30)
-            assert engine.worker.with_slots(taken) <= budget
-        held = engine.worker.with_slots(lambda slots: len(list(slots)))
-        assert 3 <= held <= PLACES if documents == 1 else held == 20
+            assert engine.scheduler.with_cache(taken) <= budget
+        held = engine.scheduler.with_cache(lambda slots: len(list(slots)))
+        assert 3 <= held <= SLOTS_PER_DOCUMENT if documents == 1 else held == 20
     finally:
         engine.close()
 

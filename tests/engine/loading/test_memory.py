@@ -24,7 +24,7 @@ from starfill.engine.loading.inspect import inspect
 from starfill.engine.loading.loader import load_model, parse_architecture
 from starfill.engine.loading.memory_needs import Demand, advice, cuda_bytes, dense_bytes, int4_bytes, place
 from starfill.engine.loading.placement import devices_of
-from starfill.engine.loading.weight_memory import held
+from starfill.engine.loading.weight_memory import weight_memory
 from starfill.errors import CheckpointError
 from starfill.util.machine_memory import Memory, available_in, container_limit, system_memory
 
@@ -130,7 +130,7 @@ def test_output_features_are_rounded_up() -> None:
 @pytest.mark.parametrize("shape", [SHAPES["tiny"], SHAPES["tiny-llama"], STARCODER2], ids=["bigcode", "llama", "sc2"])
 def test_what_is_held_on_paper_is_what_the_loader_holds(shape: Shape, layout: Layout, tmp_path: Path) -> None:
     config = read_config(write(tmp_path, shape, layout))
-    paper = held(config, parse_architecture(config), Weights.open(config), "cpu")
+    paper = weight_memory(config, parse_architecture(config), Weights.open(config), "cpu")
     assert paper.total + paper.mapped == load_model(config, torch.device("cpu")).info.weight_bytes
     assert len(paper.layers) == 2
 
@@ -211,7 +211,7 @@ def test_inspect_says_what_does_not_fit(tmp_path: Path, monkeypatch: pytest.Monk
 def test_layers_are_spread_over_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shape = SHAPES["tiny-llama"].with_layers(6)
     config = read_config(write(tmp_path, shape, Layout(4, 32)))
-    parts = held(config, parse_architecture(config), Weights.open(config), "cuda")
+    parts = weight_memory(config, parse_architecture(config), Weights.open(config), "cuda")
     assert parts.mapped == 0
     assert parts.before == 550 * 64 * 2, "the embedding table lies on the GPU"
     linears = 2 * [(64, 64)] + 2 * [(64, 32)] + 2 * [(64, 96)] + [(96, 64)]

@@ -21,7 +21,7 @@ Encode = Callable[[str], Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Window:
     """A piece of the document. text: as it stands there. ids: its tokens. whole: it reaches the document's edge."""
 
     text: str
@@ -34,22 +34,22 @@ def model_text(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def cut_suffix(document: Document, start: int, tokens: int, encode: Encode) -> Part:
+def cut_suffix(document: Document, start: int, tokens: int, encode: Encode) -> Window:
     """The text from `start` on, at most `tokens` tokens, ended at a line end where that leaves enough."""
     text = document.slice(start, start + tokens * CHARS_PER_TOKEN)
     ids = _ids(text, encode)
     if start + len(text) == len(document) and len(ids) <= tokens:
-        return Part(text, ids, whole=True)
+        return Window(text, ids, whole=True)
     length = min(len(text), len(text) * tokens // max(len(ids), 1))
     while True:
         text = text[: _line_end_before(text, length)]
         ids = _ids(text, encode)
         if len(ids) <= tokens:
-            return Part(text, ids, whole=False)
+            return Window(text, ids, whole=False)
         length = length * 9 // 10
 
 
-def cut_prefix(document: Document, end: int, tokens: int, encode: Encode, kept_start: int | None = None) -> Part:
+def cut_prefix(document: Document, end: int, tokens: int, encode: Encode, kept_start: int | None = None) -> Window:
     """The text up to `end`, at most `tokens` tokens: from `kept_start` where that still serves, else cut afresh."""
     for start in (0, kept_start):
         if start is None or not 0 <= end - start <= tokens * CHARS_PER_TOKEN:
@@ -57,7 +57,7 @@ def cut_prefix(document: Document, end: int, tokens: int, encode: Encode, kept_s
         text = document.slice(start, end)
         ids = _ids(text, encode)
         if len(ids) <= tokens and (start == 0 or len(ids) >= tokens * LEAST):
-            return Part(text, ids, whole=start == 0)
+            return Window(text, ids, whole=start == 0)
     text = document.slice(max(0, end - tokens * CHARS_PER_TOKEN), end)
     fitting = min(len(text), len(text) * tokens // max(len(_ids(text, encode)), 1))
     length = int(fitting * FILL)
@@ -66,11 +66,11 @@ def cut_prefix(document: Document, end: int, tokens: int, encode: Encode, kept_s
         text = document.slice(start, end)
         ids = _ids(text, encode)
         if len(ids) <= tokens:
-            return Part(text, ids, whole=start == 0)
+            return Window(text, ids, whole=start == 0)
         length = length * 3 // 4
 
 
-def find_start(document: Document, previous: Part, previous_end: int, end: int, tokens: int) -> int | None:
+def find_start(document: Document, previous: Window, previous_end: int, end: int, tokens: int) -> int | None:
     """Where the previous prefix window starts now: at its old place, or wherever its first characters stand.
 
     Lines inserted or removed far above move a window without changing it.

@@ -1,4 +1,4 @@
-"""The surroundings of a cursor as the rules of `ending` and `polish` see them."""
+"""The surroundings of a cursor as the rules of `ending` and `postprocess` see them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COMMENT = re.compile(r"\s*(?:#|//|/\*|\* |-- )")
 
 
 @dataclass(frozen=True)
-class Place:
+class CursorContext:
     """Where a completion will stand. All text has "\\n" as line ends; eol is the document's.
 
     before, after: the cursor's line to the left, and to the right with the auto-closed `closers` at its start.
@@ -81,9 +81,9 @@ def open_after(above: tuple[str, ...]) -> tuple[str, ...]:
     return scan("".join(f"{line}\n" for line in reversed(above))).open
 
 
-def place_at(
+def cursor_context_at(
     document: Document, offset: int, closers: str = "", mode: str = "auto", leaks: Iterable[str] = ()
-) -> Place:
+) -> CursorContext:
     """The place at `offset` (characters). closers: see `fim.Prompt`. mode: the setting `multi_line`."""
     line = document.line_of(offset)
     start, end = document.line_start(line), document.line_end(line)
@@ -91,7 +91,7 @@ def place_at(
     after = document.slice(offset, min(end, offset + LINE_REACH))
     above = document.slice(max(0, start - REACH), start)
     below = document.slice(end, end + REACH)
-    return Place(
+    return CursorContext(
         before=before,
         after=after,
         closers=closers,

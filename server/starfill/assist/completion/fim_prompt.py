@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import cast
 from urllib.parse import unquote, urlsplit
 
-from starfill.assist.completion.context_window import Part, cut_prefix, cut_suffix, find_start, model_text
+from starfill.assist.completion.context_window import Window, cut_prefix, cut_suffix, find_start, model_text
 from starfill.assist.completion.token_healing import drop
 from starfill.assist.prompts.family import Dialect, Layout
 from starfill.assist.prompts.template import Field, fill
@@ -37,7 +37,7 @@ EARLIER = 8  # anchors of places left that are remembered; the engine has no mor
 SUFFIX_SHARE = 1 / 4  # of the window; prefix and suffix each take what the other doesn't need
 MAX_HEADER = 48  # tokens for the file's path
 PATH_NAMES = 2  # of the path, its last ones; a model has seen paths within their project
-NO_SUFFIX = Part("", (), whole=False)
+NO_SUFFIX = Window("", (), whole=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ class Anchor:
     setup: Setup
     header: tuple[int, ...]
     offset: int
-    prefix: Part
-    suffix: Part
+    prefix: Window
+    suffix: Window
     earlier: tuple[Anchor, ...] = ()
 
 
@@ -165,7 +165,7 @@ def _find_anchor(document: Document, offset: int, anchor: Anchor) -> int | None:
     return region_start + found + len(prefix) if found >= 0 else None
 
 
-def _suffix_follows(document: Document, offset: int, typed: str, suffix: Part) -> bool:
+def _suffix_follows(document: Document, offset: int, typed: str, suffix: Window) -> bool:
     """Whether the suffix comes right after the cursor, or after closers that belong to what was typed.
 
     `{` and Enter leave the cursor, a line end, indentation and `}` before the suffix: that is still typing.
@@ -216,7 +216,7 @@ def header_ids(uri: str, setup: Setup) -> tuple[int, ...]:
     return ()
 
 
-def _stands(document: Document, start: int, suffix: Part, least: int) -> bool:
+def _stands(document: Document, start: int, suffix: Window, least: int) -> bool:
     """Whether a previous suffix window stands at `start`, and isn't too short to keep (tokens)."""
     end = start + len(suffix.text)
     if suffix.whole != (end == len(document)) or document.slice(start, end) != suffix.text:

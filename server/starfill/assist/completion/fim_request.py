@@ -6,9 +6,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from starfill.assist.completion.cursor_context import Place, place_at
+from starfill.assist.completion.cursor_context import CursorContext, cursor_context_at
 from starfill.assist.completion.fim_prompt import Anchor, Prompt, Setup, plan
-from starfill.assist.completion.postprocess import polish
+from starfill.assist.completion.postprocess import postprocess
 from starfill.assist.completion.stopping import Stopper
 from starfill.assist.completion.token_healing import MAX_DROPPED, TokenIndex, allowed_after
 from starfill.assist.prompts.detokenizer import Detokenizer, decode
@@ -30,7 +30,7 @@ class FimRequest:
     """The prompt for a place. Under the same settings, equal requests have equal answers."""
 
     prompt: Prompt
-    place: Place
+    place: CursorContext
     offset: int
 
 
@@ -75,7 +75,7 @@ class Requester:
     def request(self, document: Document, offset: int, anchor: Anchor | None) -> tuple[FimRequest, Anchor]:
         """What to ask for a cursor at `offset` (characters), and the anchor to hand in next time."""
         prompt, anchor = plan(document, offset, anchor, self.setup)
-        place = place_at(document, offset, prompt.closers, self.settings.multi_line, self.setup.dialect.leaks)
+        place = cursor_context_at(document, offset, prompt.closers, self.settings.multi_line, self.setup.dialect.leaks)
         return FimRequest(prompt, place, offset), anchor
 
     def job(self, uri: str, pending: PendingAnswer, count: int, draft: tuple[int, ...], priority: Priority) -> Job:
@@ -112,7 +112,7 @@ class Requester:
         reasons = []
         for ids, finish in zip(result.candidates, result.finish, strict=True):
             text = decode(self.setup.tokenizer.token_bytes, ids, skip=len(request.prompt.dropped))
-            edit, reason = polish(text, request.place, request.offset, cut_short=finish is Finish.LENGTH)
+            edit, reason = postprocess(text, request.place, request.offset, cut_short=finish is Finish.LENGTH)
             if edit is not None:
                 edits[edit] = None
             reasons.append(reason)

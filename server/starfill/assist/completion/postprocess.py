@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from math import gcd
 
-from starfill.assist.completion.cursor_context import Place, opens_block
+from starfill.assist.completion.cursor_context import CursorContext, opens_block
 from starfill.assist.completion.stopping import ONLY_SPACE, REPEATS_BELOW, REPEATS_ITSELF, end_of, without_loops
 from starfill.code.brackets import CLOSER_OF, OPENER_OF, QUOTES, Closing, scan
 from starfill.code.indentation import TAB_WIDTH, indent_of, unit_of, width, with_spaces, with_tabs
@@ -21,10 +21,12 @@ NOTHING = "the model had nothing to add"
 
 NEAR = 400  # characters after the cursor whose closers count
 
-Rule = Callable[[str, Place], str]
+Rule = Callable[[str, CursorContext], str]
 
 
-def polish(text: str, place: Place, offset: int, cut_short: bool = False) -> tuple[Edit | None, str | None]:
+def postprocess(
+    text: str, place: CursorContext, offset: int, cut_short: bool = False
+) -> tuple[Edit | None, str | None]:
     """The edit to show at `offset`, or None and the reason why there is nothing to show.
 
     cut_short: the token limit ended the text, so its last line may be a fragment.
@@ -53,27 +55,27 @@ def polish(text: str, place: Place, offset: int, cut_short: bool = False) -> tup
     return Edit(offset, offset + replaced, text.replace("\n", place.eol)), None
 
 
-def readable(text: str, place: Place) -> str:
+def readable(text: str, place: CursorContext) -> str:
     """Up to the first bytes that are no character."""
     return text.split("\ufffd", 1)[0]
 
 
-def without_leaks(text: str, place: Place) -> str:
+def without_leaks(text: str, place: CursorContext) -> str:
     """Up to the first sentinel written out as text, unless the document itself speaks of it."""
     return text[: min((at for leak in place.leaks if (at := text.find(leak)) >= 0), default=len(text))]
 
 
-def without_fragment(text: str, place: Place) -> str:
+def without_fragment(text: str, place: CursorContext) -> str:
     """Several lines that the token limit ended: without the last one, which is unfinished."""
     head, _, _ = text.rpartition("\n")
     return head if head.strip() else text
 
 
-def loop_free(text: str, place: Place) -> str:
+def loop_free(text: str, place: CursorContext) -> str:
     return without_loops(text, place.before)
 
 
-def not_the_line_above(text: str, place: Place) -> str:
+def not_the_line_above(text: str, place: CursorContext) -> str:
     """Nothing, when all it does is to write the line above once more."""
     line, above = place.before + text, place.previous_line
     if text.startswith("\n") and place.before.strip():
@@ -83,7 +85,7 @@ def not_the_line_above(text: str, place: Place) -> str:
     return "" if line.strip() == above.strip() and width(line) == width(above) else text
 
 
-def same_indentation(text: str, place: Place) -> str:
+def same_indentation(text: str, place: CursorContext) -> str:
     """Tabs where the document indents with tabs, spaces where with spaces; as it is where the document has neither."""
     unit = unit_around(place)
     if unit is None:
@@ -100,7 +102,7 @@ def same_indentation(text: str, place: Place) -> str:
     return "\n".join((first, *lines) if place.before.strip() else lines)
 
 
-def right_start(text: str, place: Place) -> str:
+def right_start(text: str, place: CursorContext) -> str:
     """The first line not further in than the block at the cursor, and no second space after a space."""
     if place.before.strip():
         doubled = re.search(r"\S \Z", place.before) and re.match(r" \S", text)
@@ -115,7 +117,7 @@ def right_start(text: str, place: Place) -> str:
     return text
 
 
-def balanced(text: str, place: Place) -> str:
+def balanced(text: str, place: CursorContext) -> str:
     """Up to the first closer that closes nothing, or what the text after the cursor closes already.
 
     The latter is so when that text would fit without the completion, and fits no longer at its end.
@@ -135,7 +137,7 @@ def balanced(text: str, place: Place) -> str:
     return without_rest_of_line(text[: closings[last].start], place) if last < len(closings) else text
 
 
-def without_rest_of_line(text: str, place: Place) -> str:
+def without_rest_of_line(text: str, place: CursorContext) -> str:
     """Without what stands after the cursor on the line: at the end of the text or of a line of it, or inside."""
     rest = place.rest.rstrip()
     bare = rest.lstrip()
@@ -152,13 +154,13 @@ def without_rest_of_line(text: str, place: Place) -> str:
     return text
 
 
-def without_trailing_space(text: str, place: Place) -> str:
+def without_trailing_space(text: str, place: CursorContext) -> str:
     """No white space at the end, but for one space in front of a word or an operator that follows on the line."""
     wanted = text.endswith(" ") and place.rest[:1] not in ("", " ", "\t", *",;:.)]}")
     return text.rstrip() + " " * wanted
 
 
-def settle_closers(text: str, place: Place) -> tuple[str, int]:
+def settle_closers(text: str, place: CursorContext) -> tuple[str, int]:
     """The text and how many of the auto-closed characters after the cursor it replaces.
 
     Text that ends with them gives them up; text that goes on after them replaces them; several lines that don't close
@@ -191,7 +193,7 @@ RULES: tuple[tuple[Rule, str], ...] = (
 )
 
 
-def unit_around(place: Place) -> str | None:
+def unit_around(place: CursorContext) -> str | None:
     """One level of indentation in the lines around; None where none of them is indented."""
     unit = _unit_of_lines(place.above, place.below)
     return unit or unit_of([f"{indent_of(place.before)}x"])
@@ -202,7 +204,7 @@ def _unit_of_lines(above: tuple[str, ...], below: tuple[str, ...]) -> str | None
     return unit_of((*above, *below))
 
 
-def _taken(text: str, place: Place) -> list[Closing]:
+def _taken(text: str, place: CursorContext) -> list[Closing]:
     """The closers in a text that are the ones which the editor has closed already, in their order."""
     taken: list[Closing] = []
     rest = place.closers
@@ -214,7 +216,7 @@ def _taken(text: str, place: Place) -> list[Closing]:
     return taken
 
 
-def _closed_by_rest(stack: tuple[str, ...], taken: int, place: Place) -> bool:
+def _closed_by_rest(stack: tuple[str, ...], taken: int, place: CursorContext) -> bool:
     """Whether the text after the cursor closes the innermost of what is open, when `taken` closers are written."""
     quote = place.open_before[-1] if place.open_before and not place.closers else ""
     if quote and quote[0] in QUOTES and quote in place.rest and stack[-1:] != (quote,):

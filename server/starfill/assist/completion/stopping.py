@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from starfill.assist.completion.cursor_context import Place, opens_block
+from starfill.assist.completion.cursor_context import CursorContext, opens_block
 from starfill.code.brackets import OPENER_OF, scan
 from starfill.code.indentation import width
 
@@ -42,7 +42,7 @@ BLOCK_CLOSED = "the block was closed"
 LONG_ENOUGH = "the suggestion is long enough"
 
 
-def end_of(text: str, place: Place, final: bool = False) -> End | None:
+def end_of(text: str, place: CursorContext, final: bool = False) -> End | None:
     """The end of a generated text, or None while it may go on. final: no more text will come."""
     lines = text.split("\n")
     base = (width(place.block_indent) if place.before.strip() else width(place.before)) if place.before else None
@@ -67,7 +67,7 @@ def end_of(text: str, place: Place, final: bool = False) -> End | None:
 class Stopper:
     """Fed the text of one candidate as it arrives; says when it has ended."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: CursorContext) -> None:
         self._place = place
         self._text = ""
 
@@ -90,7 +90,7 @@ def _same_line(line: str, other: str | None) -> bool:
 
 
 def _ends_before(
-    lines: list[str], number: int, base: int | None, complete: bool, text: str, place: Place
+    lines: list[str], number: int, base: int | None, complete: bool, text: str, place: CursorContext
 ) -> str | None:
     """Why the text must end before line `number`; `text` is everything before that line."""
     line = lines[number]
@@ -110,14 +110,14 @@ def _ends_before(
     return None
 
 
-def _leaves_block(line: str, base: int, text: str, place: Place) -> bool:
+def _leaves_block(line: str, base: int, text: str, place: CursorContext) -> bool:
     """Whether a line stands further left than the block allows. A closer of what the text opened may."""
     closes = line.lstrip()[0] in OPENER_OF and bool(scan(place.before + text).open)
     inside = opens_block(place.before) and not closes
     return width(line) <= base if inside else width(line) < base
 
 
-def _ends_after(line: str, number: int, text: str, place: Place) -> str | None:
+def _ends_after(line: str, number: int, text: str, place: CursorContext) -> str | None:
     """Why the text must end with line `number`, complete now; `text` goes up to its end."""
     if not place.multi_line and line.strip():
         return ONE_LINE

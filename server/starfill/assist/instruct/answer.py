@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from textwrap import dedent
 
-from starfill.assist.instruct.fences import Block, blocks
+from starfill.assist.instruct.fences import FencedBlock, blocks
 from starfill.assist.instruct.prose import is_sentence, without_beginning, without_end
 from starfill.code.indentation import indent_of
 from starfill.code.languages import LANGUAGES, tree_of
@@ -52,7 +52,7 @@ def code_in(answer: str, language: str) -> str | None:
     return code or None
 
 
-def _text_in(answer: str, found: list[Block], language: str) -> str:
+def _text_in(answer: str, found: list[FencedBlock], language: str) -> str:
     """Of an answer in a language of prose: its one block or the first one that says so, else all of it."""
     named = [block for block in found if block.language in _names(language)]
     if named:
@@ -61,7 +61,7 @@ def _text_in(answer: str, found: list[Block], language: str) -> str:
     return found[0].code if whole else answer
 
 
-def _ends_code(answer: str, block: Block, language: str) -> bool:
+def _ends_code(answer: str, block: FencedBlock, language: str) -> bool:
     """Whether the first fence closes code before it: the prompt had opened it; or shows only how to use that code."""
     before = _without_chatter(answer[: block.start], language)
     if not before.strip():
@@ -72,7 +72,7 @@ def _ends_code(answer: str, block: Block, language: str) -> bool:
     return tree is not None and bool(tree.body)  # a heading is a comment for Python
 
 
-def _meant(found: list[Block], language: str) -> str:
+def _meant(found: list[FencedBlock], language: str) -> str:
     """The first block in the language that is more than imports; where none says so, the longest. Else ""."""
     full = [block for block in found if block.code.strip()]
     named = [block for block in full if block.language in _names(language)]

@@ -10,7 +10,7 @@ _FARTHER_IN = 3  # columns that a closing fence may be farther in than its openi
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class FencedBlock:
     """info: what stands behind the opening fence. code: whole lines without the fence's indentation.
 
     start: the offset of the opening fence's line. closed: whether there is a closing fence.
@@ -27,12 +27,12 @@ class Block:
         return re.split(r"[\s,{}:]", self.info.lstrip("{."), maxsplit=1)[0].lower()
 
 
-def blocks(text: str) -> list[Block]:
+def blocks(text: str) -> list[FencedBlock]:
     """The outermost blocks of a text with "\\n" as line ends. One that is never closed goes to the text's end.
 
     Inside a block, a fence that says its language opens a block of its own, also where it is no shorter.
     """
-    found: list[Block] = []
+    found: list[FencedBlock] = []
     lines = text.split("\n")
     at = offset = 0
     while at < len(lines):
@@ -46,7 +46,7 @@ def blocks(text: str) -> list[Block]:
         if end == len(lines) and inside and not inside[-1]:
             inside.pop()  # the text's last line end
         code = "".join(f"{line.removeprefix(opening[1])}\n" for line in inside)
-        found.append(Block(opening[3].strip(), code, offset, closed=end < len(lines)))
+        found.append(FencedBlock(opening[3].strip(), code, offset, closed=end < len(lines)))
         offset += sum(len(line) + 1 for line in lines[at : end + 1])
         at = end + 1
     return found

@@ -27,14 +27,14 @@ SHORTEST = 64  # tokens: an answer that may be shorter is not worth asking for
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class ContextBudget:
     """context: tokens that a question and its answer have room for. remedy: what gives them more."""
 
     context: int
     remedy: str
 
     @classmethod
-    def of(cls, info: ModelInfo, settings: Settings) -> Room:
+    def of(cls, info: ModelInfo, settings: Settings) -> ContextBudget:
         wanted = settings.context_tokens or USUAL_CONTEXT
         if info.context_length <= wanted:
             return cls(info.context_length, "a model with a longer context (the setting instruct.model)")
@@ -86,7 +86,7 @@ class InstructionRequest:
 
 
 def instruction_request(
-    instruction: Instruction, tokenizer: Tokenizer, dialect: Dialect, room: Room
+    instruction: Instruction, tokenizer: Tokenizer, dialect: Dialect, room: ContextBudget
 ) -> InstructionRequest:
     """Parses the document where nothing is selected. Raises RequestError where nothing can be asked."""
     span = _span(instruction)

@@ -12,8 +12,13 @@ from typing import TypeVar
 
 from starfill.assist.instruct.actions import Action
 from starfill.assist.instruct.answer_stream import Listener, OnText, end_of
-from starfill.assist.instruct.instruction_request import InstructionRequest, Room, instruction_request, least_tokens
-from starfill.assist.instruct.outcome import Instruction, Outcome, Work
+from starfill.assist.instruct.instruction_request import (
+    ContextBudget,
+    InstructionRequest,
+    instruction_request,
+    least_tokens,
+)
+from starfill.assist.instruct.outcome import AnswerCost, Instruction, Outcome
 from starfill.assist.instruct.read_answer import Reading, read
 from starfill.assist.prompts.detokenizer import decode
 from starfill.assist.prompts.family import Dialect
@@ -68,7 +73,7 @@ class Instructor:
     def configure(self, settings: Settings) -> None:
         """From the next request on."""
         self._settings, self._policy = settings, AccessPolicy.of(settings)
-        self._room = Room.of(self.info, settings)
+        self._room = ContextBudget.of(self.info, settings)
         self._engine.resize(settings.cache_budget)
 
     def refusal(self, document: Document, selection: Span, action: Action) -> str | None:
@@ -119,8 +124,8 @@ class Instructor:
         return Outcome(instruction, asked.span, reading.text, reading.edits, warning, work)
 
     async def _second(
-        self, asked: InstructionRequest, request: asyncio.Future[str], on_text: OnText, first: Reading, work: Work
-    ) -> tuple[Reading, Work]:
+        self, asked: InstructionRequest, request: asyncio.Future[str], on_text: OnText, first: Reading, work: AnswerCost
+    ) -> tuple[Reading, AnswerCost]:
         """Another sample where the first one is no good; the first one where this one is no better."""
         sampling = Sampling(SECOND, self._settings.top_p, SEED)
         text, cut_off, more = await self._answer(asked, request, on_text, sampling, work.generated_tokens)
@@ -141,7 +146,7 @@ class Instructor:
 
     async def _sample(
         self, asked: InstructionRequest, request: asyncio.Future[str], on_text: OnText
-    ) -> tuple[Reading, Work]:
+    ) -> tuple[Reading, AnswerCost]:
         """The likeliest answer."""
         text, cut_off, work = await self._answer(asked, request, on_text)
         return await self._apart(request, partial(read, asked, text, cut_off)), work
@@ -153,7 +158,7 @@ class Instructor:
         on_text: OnText,
         sampling: Sampling = Sampling(),  # noqa: B008 - immutable
         earlier: int = 0,
-    ) -> tuple[str, bool, Work]:
+    ) -> tuple[str, bool, AnswerCost]:
         """One answer, and whether the token limit has ended it. earlier: tokens that were generated before."""
         form = self._dialect.instruct
         stops = form.stops + (form.explanation_stops if asked.instruction.action.name == "explain" else ())
@@ -199,8 +204,8 @@ def _key(uri: str) -> tuple[str, str]:
     return "instruct", uri
 
 
-def _work(result: Result) -> Work:
-    return Work(
+def _work(result: Result) -> AnswerCost:
+    return AnswerCost(
         prompt_tokens=result.prompt_tokens,
         cached_tokens=result.cached_tokens,
         computed_tokens=result.computed_tokens,

@@ -21,7 +21,7 @@ class Instruction:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class AnswerCost:
     """What an answer has cost. Times in milliseconds.
 
     prompt_tokens = cached_tokens + computed_tokens, of the first sample; the rest counts all samples.
@@ -57,4 +57,4 @@ class Outcome:
     text: str
     edits: tuple[Edit, ...]
     warning: str | None
-    figures: Work
+    figures: AnswerCost

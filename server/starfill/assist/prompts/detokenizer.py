@@ -10,7 +10,7 @@ class Detokenizer:
     """Decodes one candidate's tokens as they come, holding back the bytes of an unfinished character.
 
     skip: bytes at the start that aren't part of the answer (the healed end of the prompt).
-    Bytes that are no UTF-8 come out as U+FFFD, where `polish` cuts.
+    Bytes that are no UTF-8 come out as U+FFFD, where `postprocess` cuts.
     """
 
     def __init__(self, token_bytes: Sequence[bytes], skip: int = 0) -> None:

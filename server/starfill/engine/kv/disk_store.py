@@ -41,7 +41,7 @@ ABANDONED = 3600  # seconds; a file still partial after that has no writer any m
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class UnsavedState:
     """What is to be saved of a document. layers: as `KVCache.layers` answers."""
 
     document: str
@@ -54,7 +54,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SavedState:
     """A saved state. used: seconds since the epoch."""
 
     path: Path
@@ -75,7 +75,7 @@ def model_key(config: CheckpointConfig, info: ModelInfo) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
-class SavedStates:
+class DiskStore:
     """The saved states of one model. root: of all models. limit: bytes for all of them.
 
     keeps: whether a document may be saved; the states of others are removed.
@@ -86,7 +86,7 @@ class SavedStates:
     ) -> None:
         self.limit, self.keeps = limit, keeps
         self._root, self._folder, self._clock = root, root / model, clock
-        self._entries: list[Entry] = []
+        self._entries: list[SavedState] = []
 
     def open(self) -> None:
         """Look at what is there, and remove what shouldn't be."""
@@ -113,7 +113,7 @@ class SavedStates:
             os.utime(best.path)
         return Slot(KVCache.of(shape, layers), best.ids)
 
-    def save(self, states: Iterable[State]) -> None:
+    def save(self, states: Iterable[UnsavedState]) -> None:
         """Write states, the most recently used first, as far as there is room. What can't be written isn't."""
         now, total = self._clock(), 0
         for position, state in enumerate(states):
@@ -131,7 +131,7 @@ class SavedStates:
     def clear(self) -> None:
         clear(self._root)
 
-    def _write(self, state: State, used: float) -> None:
+    def _write(self, state: UnsavedState, used: float) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         for folder in (self._root, self._folder):
             folder.chmod(0o700)
@@ -150,7 +150,7 @@ class SavedStates:
             partial.unlink(missing_ok=True)
 
 
-def entries(root: Path) -> list[Entry]:
+def entries(root: Path) -> list[SavedState]:
     """What is saved there, of all models, oldest use first. Damaged files are removed."""
     found = []
     for path in root.glob("*/*.safetensors"):
@@ -163,7 +163,7 @@ def entries(root: Path) -> list[Entry]:
         except (SafetensorError, KeyError, TypeError):
             _remove(path)
             continue
-        found.append(Entry(path, document, ids, stat.st_size, stat.st_mtime))
+        found.append(SavedState(path, document, ids, stat.st_size, stat.st_mtime))
     return sorted(found, key=lambda entry: entry.used)
 
 
@@ -195,7 +195,7 @@ def clear(root: Path) -> int:
     return freed
 
 
-def _read(entry: Entry, shape: KVShape) -> list[torch.Tensor] | None:
+def _read(entry: SavedState, shape: KVShape) -> list[torch.Tensor] | None:
     """The layers of an entry; None where it is damaged or of another shape."""
     try:
         with safe_open(entry.path, framework="pt") as file:

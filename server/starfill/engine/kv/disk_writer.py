@@ -1,7 +1,7 @@
 """When KV states go to disk: now and then while nothing is computed, and when their model is closed.
 
-Copying a state out of its slot takes milliseconds and is the worker's; hashing and writing it is a thread's of its own,
-one at a time, which ends with it (see `background`).
+The engine's thread copies a state out of its slot, which takes milliseconds. A thread of its own hashes and writes it,
+one state at a time, and ends with that (see `util/daemon_thread.py`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from concurrent.futures import Future, wait
 from typing import Concatenate, ParamSpec
 from weakref import WeakKeyDictionary
 
-from starfill.engine.kv.disk_store import SavedStates, State
+from starfill.engine.kv.disk_store import DiskStore, UnsavedState
 from starfill.engine.kv.kv_cache import KVShape
-from starfill.engine.kv.prefix_cache import SPARE, Slot, Slots
+from starfill.engine.kv.prefix_cache import MAX_RECOMPUTED, PrefixCache, Slot
 from starfill.util.daemon_thread import in_daemon_thread
 
 PAUSE = 5.0  # seconds without work before states are written
@@ -25,10 +25,10 @@ P = ParamSpec("P")
 logger = logging.getLogger(__name__)
 
 
-def _harmless(method: Callable[Concatenate[Saver, P], None]) -> Callable[Concatenate[Saver, P], None]:
+def _harmless(method: Callable[Concatenate[DiskWriter, P], None]) -> Callable[Concatenate[DiskWriter, P], None]:
     """Whatever goes wrong with saving, computing goes on; saving doesn't."""
 
-    def guarded(self: Saver, /, *args: P.args, **kwargs: P.kwargs) -> None:
+    def guarded(self: DiskWriter, /, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             method(self, *args, **kwargs)
         except Exception:
@@ -38,19 +38,19 @@ def _harmless(method: Callable[Concatenate[Saver, P], None]) -> Callable[Concate
     return guarded
 
 
-class Saver:
-    """All but `finish` is called on the worker's thread."""
+class DiskWriter:
+    """All but `finish` is called on the engine's thread."""
 
-    def __init__(self, slots: Slots, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, slots: PrefixCache, clock: Callable[[], float] = time.monotonic) -> None:
         self._slots, self._clock = slots, clock
-        self._saved: dict[Hashable, SavedStates] = {}  # by model
+        self._saved: dict[Hashable, DiskStore] = {}  # by model
         self._written: WeakKeyDictionary[Slot, int] = WeakKeyDictionary()  # a hash of the ids that are on disk
         self._writing: Future[None] | None = None
         self._round = clock() - INTERVAL  # when the last one began
         self._due: float | None = None
 
     @_harmless
-    def use(self, model: Hashable, saved: SavedStates) -> None:
+    def use(self, model: Hashable, saved: DiskStore) -> None:
         """From now on a model's states are kept there; with no bytes to keep them in, none are, and those there go."""
         if saved.limit:
             saved.open()
@@ -66,7 +66,7 @@ class Saver:
         saved = self._saved.get(model)
         if saved is None:
             return
-        most = self._slots.shared((model, document), ids) + SPARE
+        most = self._slots.shared((model, document), ids) + MAX_RECOMPUTED
         if most < len(ids):
             slot = saved.load(ids, most, shape)
             if slot is not None:
@@ -123,22 +123,22 @@ class Saver:
         if self._writing is not None:
             wait([self._writing], seconds)
 
-    def _unsaved(self, model: Hashable, saved: SavedStates) -> Iterator[tuple[Slot, str]]:
+    def _unsaved(self, model: Hashable, saved: DiskStore) -> Iterator[tuple[Slot, str]]:
         """The latest states of documents that may be kept and aren't on disk, the most recently used first."""
         for document, slot in reversed(self._slots.latest(model).items()):
             if not isinstance(document, str) or not saved.keeps(document):
                 continue
-            if len(slot.ids) > SPARE and self._written.get(slot) != hash(tuple(slot.ids)):
+            if len(slot.ids) > MAX_RECOMPUTED and self._written.get(slot) != hash(tuple(slot.ids)):
                 yield slot, document
 
-    def _state(self, slot: Slot, document: str) -> State:
+    def _state(self, slot: Slot, document: str) -> UnsavedState:
         self._mark(slot)
-        return State(document, tuple(slot.ids), slot.cache.layers())
+        return UnsavedState(document, tuple(slot.ids), slot.cache.layers())
 
     def _mark(self, slot: Slot) -> None:
         self._written[slot] = hash(tuple(slot.ids))
 
-    def _write(self, saved: SavedStates, states: Sequence[State]) -> None:
+    def _write(self, saved: DiskStore, states: Sequence[UnsavedState]) -> None:
         earlier = self._writing
 
         def work() -> None:

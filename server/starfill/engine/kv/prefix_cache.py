@@ -1,9 +1,11 @@
-"""KV states, reused by longest common prefix; several per document, so that a place visited before is still there.
+"""The prefix cache: KV states of earlier prompts, found by the longest prefix that they share with a new one.
 
-A prompt goes on in its document's state where that loses next to nothing. A jump of the cursor would lose a lot: then
-what both prompts share is copied (milliseconds, where computing it takes seconds), and the old state stays for the way
-back. All states together are bounded in bytes, the least recently used dropped first. Those in a GPU's memory are
-not dropped but parked: moved to the host's memory, which is bounded too, and brought back when they are used again.
+A new prompt continues its document's state where next to nothing of that is thrown away. After a jump of the cursor
+much would be: then the shared prefix is copied (which takes milliseconds; computing it takes seconds), and the old
+state stays for the way back. So a document may have several states, each in a slot.
+
+All states together are bounded in bytes; the least recently used one is evicted first. A state in a GPU's memory is
+parked instead: moved to the host's memory, which is bounded too, and brought back when it is used again.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ from starfill.engine.kv.kv_cache import KVCache, KVShape
 from starfill.util.common_prefix import common_prefix
 from starfill.util.machine_memory import system_memory
 
-SPARE = 16  # tokens of an earlier prompt that may be lost, or computed again, without looking for something better
-PLACES = 8  # states of one document
-HOST_SHARE = 4  # parked states may take a quarter of the memory that is free when there are some for the first time
+MAX_RECOMPUTED = 16  # tokens that we accept recomputing before a state is copied for another prompt
+SLOTS_PER_DOCUMENT = 8
+HOST_SHARE = 4  # parked states may take this part (1 / 4) of the memory that is free when the first one is parked
 
 Key = tuple[Hashable, Hashable]  # a model, and the document or whatever else its job stands for
 
@@ -47,7 +49,7 @@ class Slot:
         return min(self.asked, len(self.ids)) - length
 
 
-class Slots:
+class PrefixCache:
     """budget: bytes for all slots together that aren't parked. host_budget: for those that are; None to find one."""
 
     def __init__(self, budget: int = 0, host_budget: int | None = None) -> None:
@@ -68,7 +70,7 @@ class Slots:
         best, shared = self._best(key, ids)
         if best is None:
             slot = Slot(KVCache(shape))
-        elif self._slots[best] == key and best not in busy and best.loss(shared) <= SPARE:
+        elif self._slots[best] == key and best not in busy and best.loss(shared) <= MAX_RECOMPUTED:
             slot = best
             slot.trim(shared)
         else:
@@ -88,7 +90,7 @@ class Slots:
         self._slots[slot] = key
         self._slots.move_to_end(slot)
         places = [each for each, its in self._slots.items() if its == key]
-        if len(places) > PLACES:
+        if len(places) > SLOTS_PER_DOCUMENT:
             self.drop(places[0])
 
     def shrink(self, keep: Collection[Slot]) -> None:
@@ -170,7 +172,7 @@ class Slots:
                 shared = min(common_prefix(slot.ids, ids), wanted)
                 if shared > most:
                     best, most = slot, shared
-                if its == key and wanted - most <= SPARE:
+                if its == key and wanted - most <= MAX_RECOMPUTED:
                     break
         return best, max(most, 0)
 

@@ -1,4 +1,4 @@
-"""The `Source` of a model's parameters (models/source.py) that reads a checkpoint."""
+"""The `ParameterSource` of a model's parameters (models/source.py) that reads a checkpoint."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from starfill.checkpoint.config import CheckpointConfig
 from starfill.checkpoint.weights import Weights
 from starfill.engine.loading.inspect import shown_bytes
 from starfill.engine.loading.loader import parse_architecture
-from starfill.engine.loading.weight_memory import demand, held
+from starfill.engine.loading.weight_memory import demand, weight_memory
 from starfill.errors import CheckpointError
 from starfill.jobs import ModelInfo
 from starfill.util.machine_memory import anonymous_memory, system_memory
@@ -25,7 +25,7 @@ def check_fits(config: CheckpointConfig, device: torch.device, first: ModelInfo)
     if device.type != "cpu":
         return
     architecture = parse_architecture(config)
-    parts = held(config, architecture, Weights.open(config), device.type)
+    parts = weight_memory(config, architecture, Weights.open(config), device.type)
     context = min(CONTEXT, architecture.context_length)
     needed = demand(config, architecture, parts.total, device).needs(1, context).total
     own = anonymous_memory()

@@ -13,7 +13,7 @@ from starfill.engine.linear.select import Shape, select
 from starfill.engine.loading.loader import choose_device, parse_architecture
 from starfill.engine.loading.memory_needs import Demand, advice
 from starfill.engine.loading.placement import free_on_gpus
-from starfill.engine.loading.weight_memory import Held, demand, held
+from starfill.engine.loading.weight_memory import WeightMemory, demand, weight_memory
 from starfill.engine.models.decoder import Config
 from starfill.engine.models.parameters import half
 from starfill.util.machine_memory import system_memory
@@ -39,7 +39,7 @@ def inspect(folder: Path, documents: int = 1, context: int | None = None, device
     weights = Weights.open(config)
     device = choose_device(device_name)
     length = min(context or USUAL_CONTEXT, architecture.context_length)
-    parts = held(config, architecture, weights, device.type)
+    parts = weight_memory(config, architecture, weights, device.type)
     return [
         *_what_it_is(config, architecture, weights, device),
         *_what_it_needs(demand(config, architecture, parts.total, device), parts, device, documents, length),
@@ -70,7 +70,9 @@ def _what_it_is(config: CheckpointConfig, architecture: Config, weights: Weights
     ]
 
 
-def _what_it_needs(wanted: Demand, parts: Held, device: torch.device, documents: int, context: int) -> list[Fact]:
+def _what_it_needs(
+    wanted: Demand, parts: WeightMemory, device: torch.device, documents: int, context: int
+) -> list[Fact]:
     needs = wanted.needs(documents, context)
     gpus = free_on_gpus() if device.type == "cuda" else ()
     available = sum(gpus) if gpus else system_memory().available

@@ -31,7 +31,7 @@ ENTRY = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PackedWeights:
     """One checkpoint's repacked weights."""
 
     path: Path
@@ -84,10 +84,10 @@ class PackedCache:
         self._shrink(keep=key)
         return target
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[PackedWeights]:
         """Oldest use first."""
         found = [
-            Entry(path, sum(file.stat().st_size for file in path.iterdir()), path.stat().st_mtime)
+            PackedWeights(path, sum(file.stat().st_size for file in path.iterdir()), path.stat().st_mtime)
             for path in (self.folder.iterdir() if self.folder.is_dir() else ())
             if path.is_dir() and (ENTRY.fullmatch(path.name) or path.name.startswith("partial-"))
         ]

@@ -8,7 +8,7 @@ from starfill.checkpoint.config import CheckpointConfig
 from starfill.checkpoint.weights import Weights
 from starfill.engine.loading.loader import parse_architecture
 from starfill.engine.loading.memory_needs import place
-from starfill.engine.loading.weight_memory import demand, held
+from starfill.engine.loading.weight_memory import demand, weight_memory
 from starfill.errors import CheckpointError
 
 CONTEXT = 2048  # tokens of state that each device keeps room for
@@ -28,7 +28,7 @@ def devices_of(config: CheckpointConfig, device: torch.device) -> tuple[torch.de
     if device.type != "cuda":
         return (device,) * architecture.n_layer
     free = free_on_gpus()
-    parts = held(config, architecture, Weights.open(config), "cuda")
+    parts = weight_memory(config, architecture, Weights.open(config), "cuda")
     layers = list(parts.layers)
     layers[0] += parts.before
     layers[-1] += parts.after

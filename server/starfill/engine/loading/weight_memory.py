@@ -30,7 +30,7 @@ HEAD = "lm_head.weight"
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class WeightMemory:
     """Bytes. layers: of each block; before: embedding tables held in memory; after: output head and last norm.
 
     mapped: embedding tables that stay in the file, of which only the rows that are looked up are ever read.
@@ -46,7 +46,7 @@ class Held:
         return sum(self.layers) + self.before + self.after
 
 
-def held(config: CheckpointConfig, architecture: Config, weights: Weights, device: str) -> Held:
+def weight_memory(config: CheckpointConfig, architecture: Config, weights: Weights, device: str) -> WeightMemory:
     """device: "cpu" or "cuda"."""
     linears = architecture.linears()
     layers = [0] * architecture.n_layer
@@ -72,7 +72,7 @@ def held(config: CheckpointConfig, architecture: Config, weights: Weights, devic
         mapped = in_tables
     else:
         before = in_tables
-    return Held(tuple(layers), before, after, mapped)
+    return WeightMemory(tuple(layers), before, after, mapped)
 
 
 def demand(config: CheckpointConfig, architecture: Config, weights: int, device: torch.device) -> Demand:

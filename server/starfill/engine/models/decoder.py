@@ -23,10 +23,10 @@ from starfill.engine.linear.cuda import CudaLinear
 from starfill.engine.linear.select import Linear
 from starfill.engine.models.fused import Fused, Parts
 from starfill.engine.models.norm import Norm
-from starfill.engine.models.parameters import Source
+from starfill.engine.models.parameters import ParameterSource
 from starfill.engine.native.library import native
 from starfill.engine.native.team import Team
-from starfill.engine.out_of_memory import shortage_named
+from starfill.engine.out_of_memory import naming_out_of_memory
 
 if TYPE_CHECKING:
     from starfill.engine.models.cuda_graphs import Graphs
@@ -127,7 +127,7 @@ class Decoder(ABC):
     def __init__(
         self,
         config: Config,
-        source: Source,
+        source: ParameterSource,
         blocks: Sequence[Block],
         ending: tuple[Norm, Linear],
         window: int | None = None,
@@ -215,7 +215,7 @@ class Decoder(ABC):
     def prepare(self, report: Callable[[float, str], None]) -> None:
         """On a GPU: compile and capture what passes need, or the first ones would wait for it."""
         # Where memory runs out, the rest follows when it is used: then room can be made.
-        with suppress(torch.OutOfMemoryError), shortage_named():
+        with suppress(torch.OutOfMemoryError), naming_out_of_memory():
             if self.steps is not None:
                 self.steps[1].prepare(self._step, report)
             if self.kv_shape.on_device:

@@ -24,7 +24,7 @@ from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelF
 
 from starfill.engine.kv.kv_cache import KVCache, KVShape
 from starfill.engine.models.bridge import OURS, Bridge, OurLinear, Recorder
-from starfill.engine.models.parameters import Source
+from starfill.engine.models.parameters import ParameterSource
 from starfill.errors import CheckpointError
 
 ATTENTIONS = (OURS, "eager")  # in order of preference; some classes have attention code of their own
@@ -171,7 +171,7 @@ class Model:
 
     through = "transformers"
 
-    def __init__(self, config: Config, source: Source) -> None:
+    def __init__(self, config: Config, source: ParameterSource) -> None:
         if len(set(source.devices)) > 1:
             raise CheckpointError(
                 f"model_type {config.theirs.model_type!r} runs through transformers, on one device only: use a smaller"
@@ -194,7 +194,7 @@ class Model:
         self._cache_argument = _cache_argument(self._model)
         self._keeps_few = "logits_to_keep" in inspect.signature(self._model.forward).parameters
 
-    def _load_head(self, source: Source) -> None:
+    def _load_head(self, source: ParameterSource) -> None:
         """A head without a bias is one of our linears, tied to the embedding or not."""
         head, table = self._model.get_output_embeddings(), self._model.get_input_embeddings()
         names = {id(module): name for name, module in self._model.named_modules()}

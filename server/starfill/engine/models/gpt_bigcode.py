@@ -14,7 +14,7 @@ from starfill.engine.models.activation import ACTIVATIONS, check_activation
 from starfill.engine.models.decoder import Decoder, Rows
 from starfill.engine.models.fused import Parts
 from starfill.engine.models.norm import LayerNorm
-from starfill.engine.models.parameters import Source, field, half
+from starfill.engine.models.parameters import ParameterSource, field, half
 from starfill.errors import CheckpointError
 
 
@@ -84,7 +84,7 @@ _PARTS = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
 
 
 class Block:
-    def __init__(self, config: Config, source: Source, layer: int) -> None:
+    def __init__(self, config: Config, source: ParameterSource, layer: int) -> None:
         name = f"transformer.h.{layer}"
         shapes = config.linears()
         linear = {part: source.linear(f"{name}.{part}", *shapes[f"{name}.{part}"], bias=True) for part in _PARTS}
@@ -112,7 +112,7 @@ class Block:
 
 
 class Model(Decoder):
-    def __init__(self, config: Config, source: Source) -> None:
+    def __init__(self, config: Config, source: ParameterSource) -> None:
         self.config = config
         size = (config.vocab_size, config.n_embd)
         self.wte = source.table("transformer.wte.weight", size)

@@ -8,7 +8,7 @@ import torch
 
 from starfill.engine.models.decoder import Rows
 from starfill.engine.models.merged_linears import Joined
-from starfill.engine.models.parameters import Source
+from starfill.engine.models.parameters import ParameterSource
 from starfill.engine.models.rotary import rotate
 
 
@@ -27,7 +27,9 @@ class Heads:
 
 
 class GroupedQueryAttention:
-    def __init__(self, source: Source, name: str, layer: int, shape: Heads, qkv_bias: bool, o_bias: bool) -> None:
+    def __init__(
+        self, source: ParameterSource, name: str, layer: int, shape: Heads, qkv_bias: bool, o_bias: bool
+    ) -> None:
         linears = shape.linears()
         names = ("q_proj", "k_proj", "v_proj")
         self.qkv = Joined(

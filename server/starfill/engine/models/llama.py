@@ -17,7 +17,7 @@ from starfill.engine.models.fused import Parts
 from starfill.engine.models.grouped_query import GroupedQueryAttention, Heads
 from starfill.engine.models.merged_linears import Joined
 from starfill.engine.models.norm import RMSNorm
-from starfill.engine.models.parameters import Source, field, half
+from starfill.engine.models.parameters import ParameterSource, field, half
 from starfill.engine.models.rotary import Rope, Rotary
 from starfill.errors import CheckpointError
 
@@ -108,7 +108,7 @@ def _window(raw: Mapping[str, Any], source: str) -> int | None:
 
 
 class Block:
-    def __init__(self, config: Config, source: Source, layer: int) -> None:
+    def __init__(self, config: Config, source: ParameterSource, layer: int) -> None:
         name = f"model.layers.{layer}"
         self.input_norm = RMSNorm(source, f"{name}.input_layernorm", config.n_embd, config.rms_norm_eps)
         self.attention = GroupedQueryAttention(
@@ -142,7 +142,7 @@ class Block:
 
 
 class Model(Decoder):
-    def __init__(self, config: Config, source: Source) -> None:
+    def __init__(self, config: Config, source: ParameterSource) -> None:
         self.config = config
         size = (config.vocab_size, config.n_embd)
         self.embed_tokens = source.table("model.embed_tokens.weight", size)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import torch
 
-from starfill.engine.models.parameters import Source
+from starfill.engine.models.parameters import ParameterSource
 
 
 class Norm(Protocol):
@@ -20,7 +20,7 @@ class Norm(Protocol):
 
 
 class LayerNorm:
-    def __init__(self, source: Source, name: str, size: int, eps: float) -> None:
+    def __init__(self, source: ParameterSource, name: str, size: int, eps: float) -> None:
         self.weight = source.tensor(f"{name}.weight", (size,))
         self.bias: torch.Tensor | None = source.tensor(f"{name}.bias", (size,))
         self.eps = eps
@@ -30,7 +30,7 @@ class LayerNorm:
 
 
 class RMSNorm:
-    def __init__(self, source: Source, name: str, size: int, eps: float) -> None:
+    def __init__(self, source: ParameterSource, name: str, size: int, eps: float) -> None:
         self.weight = source.tensor(f"{name}.weight", (size,))
         self.bias: torch.Tensor | None = None
         self.eps = eps

@@ -13,14 +13,14 @@ from starfill.errors import CheckpointError
 T = TypeVar("T", int, float, str)
 
 
-class Source(Protocol):
+class ParameterSource(Protocol):
     """device: where what is asked for goes. devices: of each layer, one after the other. quantized: are linears?"""
 
     quantized: bool
     device: torch.device
     devices: tuple[torch.device, ...]
 
-    def at(self, layer: int) -> Source:
+    def at(self, layer: int) -> ParameterSource:
         """The same source for the parameters of one layer; -1 for what follows the last one."""
         ...
 

@@ -15,7 +15,7 @@ from starfill.engine.models.decoder import Decoder, Rotation, Rows
 from starfill.engine.models.fused import Parts
 from starfill.engine.models.grouped_query import GroupedQueryAttention, Heads
 from starfill.engine.models.norm import LayerNorm
-from starfill.engine.models.parameters import Source, field, half
+from starfill.engine.models.parameters import ParameterSource, field, half
 from starfill.engine.models.rotary import Rope, Rotary
 from starfill.errors import CheckpointError
 
@@ -90,7 +90,7 @@ class Config:
 
 
 class Block:
-    def __init__(self, config: Config, source: Source, layer: int) -> None:
+    def __init__(self, config: Config, source: ParameterSource, layer: int) -> None:
         name = f"model.layers.{layer}"
         size, eps = config.n_embd, config.norm_epsilon
         self.input_norm = LayerNorm(source, f"{name}.input_layernorm", size, eps)
@@ -116,7 +116,7 @@ class Block:
 
 
 class Model(Decoder):
-    def __init__(self, config: Config, source: Source) -> None:
+    def __init__(self, config: Config, source: ParameterSource) -> None:
         self.config = config
         size = (config.vocab_size, config.n_embd)
         self.embed_tokens = source.table("model.embed_tokens.weight", size)

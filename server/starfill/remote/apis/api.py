@@ -28,7 +28,7 @@ class Ask:
 
     prompt: token ids for a kind that takes them, else text without the token that begins a text: all engines put that
     first by themselves. begins: what the answer must begin with, for a kind that can force it. stop_ids: for those that
-    take them. slot: where the document's state is, see `Places`.
+    take them. slot: where the document's state is, see `SlotAssignment`.
     """
 
     model: str
@@ -54,7 +54,7 @@ class Piece:
     cached_tokens: int | None = None
 
 
-class Kind(Protocol):
+class Api(Protocol):
     """takes_ids: a prompt may be token ids. forces: an answer can be made to begin with a text.
 
     path: where completions are asked for. probe: where a working engine answers at once.
