@@ -13,7 +13,7 @@ from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.linear.cuda import CudaLinear, pack, pack_head
 from starfill.engine.linear.reference import Packed, dequantize
 from starfill.engine.linear.select import Linear
-from starfill.engine.loading.loader import ARCHITECTURES
+from starfill.engine.loading.opened_checkpoint import ARCHITECTURES
 from starfill.engine.models.decoder import Decoder
 
 BIGCODE: dict[str, Any] = {

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import torch
 
-from starfill.checkpoint.config import read_config
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.loading.loader import load_model
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.engine.models.decoder import LanguageModel
 
 
 def model_at(folder: Path) -> LanguageModel:
-    return load_model(read_config(folder), torch.device("cpu")).model
+    return load_model(OpenedCheckpoint.open(folder), torch.device("cpu")).model
 
 
 def some_ids(count: int, vocabulary: int = 300, seed: int = 1) -> torch.Tensor:

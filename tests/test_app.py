@@ -15,12 +15,15 @@ import pytest
 
 from checkpoints.random_checkpoint import Layout
 from conftest import MakeCheckpoint
+from engine.toy import INFO
 from remote.fake_engine import FakeEngine
 from starfill.app.backend import LocalBackend
 from starfill.assist.completion.assistant import Assistant
 from starfill.assist.completion.fallback import FallbackAssistant
 from starfill.assist.instruct.actions import ACTIONS
 from starfill.assist.instruct.outcome import Instruction, Outcome
+from starfill.checkpoint import weights
+from starfill.checkpoint.safetensors_file import Tensor
 from starfill.config.settings import Settings
 from starfill.engine.loading import coresidency
 from starfill.errors import CheckpointError, ConsentError, EngineError, NotPulledError
@@ -67,6 +70,26 @@ def explain(backend: LocalBackend, settings: Settings, beside: Assistant | None)
         return asyncio.run(instructor.instruct(Instruction(DOCUMENT, Span(0, 0), ACTIONS["explain"])))
     finally:
         instructor.close()
+
+
+def test_a_checkpoint_is_parsed_once_while_it_loads(other: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    read_text, header = Path.read_text, weights.read_header
+
+    def noted(path: Path, **how: str) -> str:
+        read.append(path.name)
+        return read_text(path, **how)
+
+    def noted_header(path: Path) -> dict[str, Tensor]:
+        read.append(path.name)
+        return header(path)
+
+    monkeypatch.setattr(Path, "read_text", noted)
+    monkeypatch.setattr(weights, "read_header", noted_header)
+    backend = LocalBackend()
+    backend.open(Settings(model=str(other)), beside=replace(INFO, weight_bytes=0)).close()
+    headers = [file.name for file in other.glob("*.safetensors")]
+    assert [read.count(name) for name in ("config.json", *headers)] == [1] * (1 + len(headers))
 
 
 @pytest.mark.parametrize("model", ["", "bundled"])

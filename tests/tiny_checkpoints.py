@@ -12,9 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from checkpoints.random_checkpoint import Layout
 from checkpoints.random_checkpoint import linear as random_linear
-from starfill.checkpoint.config import read_config
 from starfill.engine.linear.reference import Packed, dequantize
-from starfill.engine.loading.loader import parse_architecture
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 
 LLAMA = {
     "model_type": "llama",
@@ -82,7 +81,7 @@ def quantize(folder: Path, layout: Layout, state: dict[str, torch.Tensor]) -> di
     """Put random GPTQ layers into an unquantized checkpoint's folder; `state` is what it held."""
     state = dict(state)
     rng = torch.Generator().manual_seed(2)
-    for name, (rows, columns) in parse_architecture(read_config(folder)).linears().items():
+    for name, (rows, columns) in OpenedCheckpoint.open(folder).architecture.linears().items():
         del state[f"{name}.weight"]
         made = random_linear(name, rows, columns, layout, rng)
         if state.pop(f"{name}.bias", None) is None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
-from starfill.checkpoint.config import read_config
 from starfill.checkpoint.tokenizer import Tokenizer
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.loading.loader import choose_device, load_model
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.engine.models.decoder import LanguageModel
 from starfill.evaluation.cursors import Source
 
@@ -23,7 +23,7 @@ def bits_per_byte(
 ) -> float:
     """Over whole files in windows that overlap by half: every token but a file's first ones is predicted from at least
     half a window. report(done, total) after each file."""
-    loaded = load_model(read_config(folder), choose_device("auto"))
+    loaded = load_model(OpenedCheckpoint.open(folder), choose_device("auto"))
     tokenizer = Tokenizer.from_folder(folder, loaded.info.vocab_size)
     start = [tokenizer.special["<|endoftext|>"]]
     nats, size = 0.0, 0

@@ -14,7 +14,7 @@ from checkpoints.shapes import Shape
 from starfill.engine.linear import cuda
 from starfill.engine.linear.reference import Packed
 from starfill.engine.linear.select import Linear
-from starfill.engine.loading.loader import ARCHITECTURES
+from starfill.engine.loading.opened_checkpoint import ARCHITECTURES
 from starfill.engine.models.decoder import LanguageModel
 from starfill.jobs import ModelInfo
 

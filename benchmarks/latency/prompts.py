@@ -11,7 +11,7 @@ from starfill.assist.prompts.family import Identity
 from starfill.checkpoint.config import read_config
 from starfill.checkpoint.special import read_special
 from starfill.checkpoint.tokenizer import Tokenizer
-from starfill.engine.loading.loader import parse_architecture
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.text.document import Document
 
 
@@ -20,7 +20,7 @@ class Prompter:
 
     def __init__(self, folder: Path, context: int, answer: int) -> None:
         config = read_config(folder)
-        architecture = parse_architecture(config)
+        architecture = OpenedCheckpoint.of(config).architecture
         tokenizer = Tokenizer.from_folder(folder, architecture.vocab_size)
         special = read_special(config.folder, tokenizer)
         identity = Identity(

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from starfill.checkpoint.config import CheckpointConfig, read_config
 from starfill.checkpoint.weights import Weights
 from starfill.engine.linear.reference import Packed, dequantize
-from starfill.engine.loading.loader import parse_architecture
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 
 PACKED = ("qweight", "qzeros", "scales", "g_idx")
 STORED = ("I32", "F16")
@@ -26,7 +26,7 @@ def tensors(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
     """
     config = read_config(folder)
     weights = Weights.open(config)
-    linears = parse_architecture(config).linears()
+    linears = OpenedCheckpoint.of(config).architecture.linears()
     for name, size in linears.items():
         yield f"{name}.weight", _linear(config, weights, name, *size)
     for name, tensor in weights.tensors.items():

@@ -14,6 +14,7 @@ from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.linear import native
 from starfill.engine.linear.reference import Packed, dequantize
 from starfill.engine.loading.loader import load_model
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 
 FIXTURES = sorted((Path(__file__).parent.parent / "fixtures" / "auto_gptq").iterdir())
 LINEARS = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
@@ -57,7 +58,7 @@ def test_our_kernel_answers_as_auto_gptq_does(folder: Path) -> None:
 
 def test_the_logits_are_those_of_transformers_with_these_weights(folder: Path) -> None:
     expected = load_file(folder / "expected.safetensors")
-    model = load_model(read_config(folder), torch.device("cpu")).model
+    model = load_model(OpenedCheckpoint.open(folder), torch.device("cpu")).model
     with torch.inference_mode():
         ours = model(expected["input_ids"][0], KVCache(model.kv_shape), last=16)
     theirs = expected["logits"][0]

@@ -11,15 +11,15 @@ from safetensors.torch import load_file, save_file
 
 from checkpoints.random_checkpoint import SHAPES, Layout, write
 from conftest import MakeCheckpoint
-from starfill.checkpoint.config import read_config
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.loading.loader import load_model
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.engine.loading.packed_cache import PackedCache
 from tiny_checkpoints import replace_file
 
 
 def logits(folder: Path, cache: PackedCache | None = None) -> torch.Tensor:
-    model = load_model(read_config(folder), torch.device("cpu"), cache).model
+    model = load_model(OpenedCheckpoint.open(folder), torch.device("cpu"), cache).model
     with torch.inference_mode():
         return model(torch.arange(40), KVCache(model.kv_shape), last=40)
 

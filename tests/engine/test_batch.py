@@ -12,9 +12,9 @@ import torch
 
 from checkpoints.random_checkpoint import Layout
 from conftest import MakeCheckpoint
-from starfill.checkpoint.config import read_config
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.loading.loader import Loaded, load_model
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.engine.local_engine import LocalEngine
 from starfill.engine.sampling import pick
 from starfill.jobs import Finish, Job, Priority, Result, Sampling, Ticket
@@ -26,7 +26,7 @@ MakeEngine = Callable[..., LocalEngine]
 
 @pytest.fixture(scope="module")
 def loaded(make_checkpoint: MakeCheckpoint) -> Loaded:
-    return load_model(read_config(make_checkpoint(Layout(4, 32), n_positions=1024)), torch.device("cpu"))
+    return load_model(OpenedCheckpoint.open(make_checkpoint(Layout(4, 32), n_positions=1024)), torch.device("cpu"))
 
 
 class Counted:

@@ -12,11 +12,11 @@ import torch
 from checkpoints.random_checkpoint import Layout
 from gpu.cases import CASES
 from gpu.random_source import Built, build, random_layer
-from starfill.checkpoint.config import read_config
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.linear import reference
 from starfill.engine.linear.cuda import CudaLinear, pack, pack_head
 from starfill.engine.loading.loader import load_model
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.engine.models.decoder import Decoder, LanguageModel
 from tiny_checkpoints import BASES, dequantized, their_logits, write, write_quantized
 
@@ -84,7 +84,7 @@ def check(
         expecting = write(folder, fields)
     ids = some_ids(160)
     expected = their_logits(expecting, ids)
-    model = load_model(read_config(folder), DEVICE).model
+    model = load_model(OpenedCheckpoint.open(folder), DEVICE).model
     for sizes in ([160], [100, 60], [100, *[1] * 20, 40], [16] * 10):
         poison()
         assert error(in_pieces(model, ids, sizes), expected) < tolerance, sizes

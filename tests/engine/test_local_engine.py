@@ -12,10 +12,10 @@ import torch
 from checkpoints.random_checkpoint import Layout
 from conftest import MakeCheckpoint
 from engine.toy import wait_until_closing
-from starfill.checkpoint.config import read_config
 from starfill.engine.chunking import CHUNK
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.loading.loader import Loaded, load_model
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.engine.local_engine import LocalEngine
 from starfill.jobs import Finish, Job, Priority, Result, Sampling, Ticket
 
@@ -25,7 +25,7 @@ MakeEngine = Callable[..., LocalEngine]
 
 @pytest.fixture(scope="module")
 def loaded(make_checkpoint: MakeCheckpoint) -> Loaded:
-    return load_model(read_config(make_checkpoint(Layout(4, 32), n_positions=1024)), torch.device("cpu"))
+    return load_model(OpenedCheckpoint.open(make_checkpoint(Layout(4, 32), n_positions=1024)), torch.device("cpu"))
 
 
 @pytest.fixture

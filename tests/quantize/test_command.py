@@ -16,6 +16,7 @@ from starfill.checkpoint.config import read_config
 from starfill.cli.main import main
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.loading.loader import load_model
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.quantize import make
 
 
@@ -59,7 +60,7 @@ def test_starfill_runs_what_it_made(name: str, bits: int, group_size: int, zero_
     assert config.quantization is not None
     assert (config.quantization.bits, config.quantization.group_size) == (bits, group_size)
     theirs = tiny.dequantized(made, tiny.BASES[name], tiny.Layout(bits, group_size))
-    ours = load_model(config, torch.device("cpu")).model
+    ours = load_model(OpenedCheckpoint.of(config), torch.device("cpu")).model
     ids = torch.arange(40)
     found, expected = ours(ids, KVCache(ours.kv_shape), 40), tiny.their_logits(theirs, ids)
     assert (found - expected).norm() / expected.norm() < 0.04

@@ -12,7 +12,7 @@ from torch import nn
 
 import tiny_checkpoints as tiny
 from starfill.checkpoint.config import read_config
-from starfill.engine.loading.loader import parse_architecture
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.quantize.activations import Activations
 from starfill.quantize.skeleton import Skeleton, classic
 
@@ -70,7 +70,7 @@ def test_what_is_quantized_is_what_starfill_reads_quantized(name: str, tmp_path:
     tiny.write(tmp_path, tiny.BASES[name])
     config = read_config(tmp_path)
     skeleton = Skeleton(config, torch.device("cpu"))
-    assert skeleton.linears == dict(parse_architecture(config).linears())
+    assert skeleton.linears == dict(OpenedCheckpoint.of(config).architecture.linears())
     assert skeleton.context_length == 512
     assert "lm_head.weight" in skeleton.names
     lean = Skeleton(config, torch.device("cpu"), copy_head=False)

@@ -115,18 +115,19 @@ class LocalBackend:
         report(0.0, "starting torch")
         from starfill.assist.prompts.detect import detect
         from starfill.assist.prompts.family import Identity
-        from starfill.checkpoint.config import read_config
         from starfill.checkpoint.special import read_special
         from starfill.checkpoint.tokenizer import Tokenizer
         from starfill.engine.kv.disk_store import model_key
         from starfill.engine.loading.coresidency import check_fits
-        from starfill.engine.loading.loader import choose_device, load_model, parse_architecture
+        from starfill.engine.loading.loader import choose_device, load_model
+        from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
         from starfill.engine.loading.placement import devices_of
         from starfill.engine.local_engine import LocalEngine
 
-        config = read_config(model_folder(settings.model))
-        tokenizer = Tokenizer.from_folder(config.folder, parse_architecture(config).vocab_size)
-        special = read_special(config.folder, tokenizer)
+        opened = OpenedCheckpoint.open(model_folder(settings.model))
+        config = opened.config
+        tokenizer = Tokenizer.from_folder(config.folder, opened.architecture.vocab_size)
+        special = read_special(config.folder, tokenizer, config.model)
         identity = Identity(
             architecture=config.model_type,
             special=tokenizer.special,
@@ -138,15 +139,15 @@ class LocalBackend:
         )
         dialect = detect(identity, settings.family)  # before minutes of repacking: do we know how to speak to it?
         device = choose_device(settings.device)
-        devices = devices_of(config, device)
+        devices = devices_of(opened, device)
         if beside is not None:
-            check_fits(config, device, beside)
+            check_fits(opened, device, beside)
         # OpenMP keeps a pool of threads for each thread that has ever computed. With more of them than cores it lets
         # them sleep between operations, and decode takes three times as long: only the engine's thread may last.
         loaded = in_daemon_thread(
-            lambda: load_model(config, device, packed_cache(), report, identity.name, devices)
+            lambda: load_model(opened, device, packed_cache(), report, identity.name, devices)
         ).result()
-        states = folders.saved_states(), model_key(config, loaded.info)
+        states = folders.saved_states(), model_key(config.folder, opened.weights.files, loaded.info)
         engine = LocalEngine(loaded.model, loaded.info, settings.cache_budget, the_scheduler(), states)
         _leave_out_of_garbage_collections()
         return Opened(engine, tokenizer, dialect, settings)

@@ -28,12 +28,13 @@ class Special:
     family: str | None
 
 
-def read_special(folder: Path, tokenizer: Tokenizer) -> Special:
+def read_special(folder: Path, tokenizer: Tokenizer, model: Mapping[str, Any] | None = None) -> Special:
     """From config.json, generation_config.json, tokenizer_config.json, special_tokens_map.json and chat_template.jinja.
 
-    All may be missing. Raises CheckpointError for one that can't be read as JSON.
+    All may be missing. model: what config.json holds, where it was read before. Raises CheckpointError for a file that
+    can't be read as JSON.
     """
-    model = _json(folder / "config.json")
+    model = _json(folder / "config.json") if model is None else model
     of_tokenizer = _json(folder / "tokenizer_config.json")
     names = _json(folder / "special_tokens_map.json") | of_tokenizer
     eos = {*_ids(model.get("eos_token_id")), *_ids(_json(folder / "generation_config.json").get("eos_token_id"))}

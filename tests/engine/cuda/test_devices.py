@@ -10,9 +10,9 @@ import torch
 
 from checkpoints.random_checkpoint import Layout
 from hollow_gpus import HollowGPUs
-from starfill.checkpoint.config import read_config
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.loading.loader import load_model
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.engine.models.cuda_graphs import HEIGHTS
 from starfill.engine.models.decoder import LanguageModel
 from starfill.engine.sampling import pick
@@ -30,7 +30,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> HollowGPUs:
 
 
 def load(folder: Path, devices: tuple[torch.device, ...]) -> LanguageModel:
-    return load_model(read_config(folder), devices[0], devices=devices).model
+    return load_model(OpenedCheckpoint.open(folder), devices[0], devices=devices).model
 
 
 # Every layout in one architecture, and every architecture in some layout.

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from checkpoints.random_checkpoint import Layout
 from conftest import MakeCheckpoint
 from engine.toy import INFO, VOCAB, Gate, OnDevice, Toy, all_whole, answer, is_whole, prompt, same_as_cold, taken
-from starfill.checkpoint.config import read_config
 from starfill.engine.kv import prefix_cache as module
 from starfill.engine.kv.disk_store import model_key
 from starfill.engine.kv.kv_cache import BLOCK, KVCache, KVShape
@@ -290,10 +289,11 @@ def test_what_is_saved_may_be_parked_and_is_parked_when_it_is_loaded(start: Star
 
 
 def test_states_of_another_gpu_are_not_used(make_checkpoint: MakeCheckpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    config, keys = read_config(make_checkpoint(Layout(4, 32))), set()
+    folder, keys = make_checkpoint(Layout(4, 32)), set()
+    files = list(folder.glob("*.safetensors"))
     for name in ("one", "another", "another"):
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda name=name: name)
-        keys |= {model_key(config, replace(INFO, device=device)) for device in ("cpu", "cuda:0")}
+        keys |= {model_key(folder, files, replace(INFO, device=device)) for device in ("cpu", "cuda:0")}
     assert len(keys) == 3
 
 

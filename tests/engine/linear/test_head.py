@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from starfill.checkpoint.config import read_config
 from starfill.checkpoint.tokenizer import Tokenizer
 from starfill.config.folders import BUNDLED
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.linear.dense import DenseLinear
 from starfill.engine.loading.loader import load_model
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 
 FILES = sorted((Path(__file__).parents[3] / "server" / "starfill" / "engine").rglob("*.py"))[::2]
 TOKENS = 400  # of each file
@@ -20,7 +20,7 @@ TOKENS = 400  # of each file
 
 @torch.inference_mode()
 def test_rounding_the_head_changes_next_to_nothing() -> None:
-    shipped, with_exact_head = (load_model(read_config(BUNDLED), torch.device("cpu")).model for _ in range(2))
+    shipped, with_exact_head = (load_model(OpenedCheckpoint.open(BUNDLED), torch.device("cpu")).model for _ in range(2))
     with_exact_head.lm_head = DenseLinear(with_exact_head.wte.float(), None)
     tokenizer = Tokenizer.from_folder(BUNDLED, shipped.config.vocab_size)
     losses: list[list[torch.Tensor]] = [[], []]

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from checkpoints.random_checkpoint import Layout, Shape, linear, write
 from checkpoints.shapes import SHAPES, Starcoder2
 from starfill.checkpoint.config import read_config
-from starfill.checkpoint.weights import Weights
 from starfill.engine.linear import cuda
 from starfill.engine.linear.reference import Packed
 from starfill.engine.loading import inspect as inspecting
 from starfill.engine.loading import memory_needs, placement
 from starfill.engine.loading.inspect import inspect
-from starfill.engine.loading.loader import load_model, parse_architecture
+from starfill.engine.loading.loader import load_model
 from starfill.engine.loading.memory_needs import Demand, advice, cuda_bytes, dense_bytes, int4_bytes, place
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.engine.loading.placement import devices_of
 from starfill.engine.loading.weight_memory import weight_memory
 from starfill.errors import CheckpointError
@@ -130,8 +130,8 @@ def test_output_features_are_rounded_up() -> None:
 @pytest.mark.parametrize("shape", [SHAPES["tiny"], SHAPES["tiny-llama"], STARCODER2], ids=["bigcode", "llama", "sc2"])
 def test_what_is_held_on_paper_is_what_the_loader_holds(shape: Shape, layout: Layout, tmp_path: Path) -> None:
     config = read_config(write(tmp_path, shape, layout))
-    paper = weight_memory(config, parse_architecture(config), Weights.open(config), "cpu")
-    assert paper.total + paper.mapped == load_model(config, torch.device("cpu")).info.weight_bytes
+    paper = weight_memory(OpenedCheckpoint.of(config), "cpu")
+    assert paper.total + paper.mapped == load_model(OpenedCheckpoint.of(config), torch.device("cpu")).info.weight_bytes
     assert len(paper.layers) == 2
 
 
@@ -141,12 +141,13 @@ from pathlib import Path
 import torch
 from starfill.checkpoint.config import read_config
 from starfill.engine.loading.loader import load_model
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.engine.linear import native
 def resident():
     return int(Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]) * 1024
 config = read_config(Path(sys.argv[1]))
 before = resident()
-loaded = load_model(config, torch.device("cpu"))
+loaded = load_model(OpenedCheckpoint.of(config), torch.device("cpu"))
 print(resident() - before)
 """
 
@@ -211,7 +212,7 @@ def test_inspect_says_what_does_not_fit(tmp_path: Path, monkeypatch: pytest.Monk
 def test_layers_are_spread_over_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shape = SHAPES["tiny-llama"].with_layers(6)
     config = read_config(write(tmp_path, shape, Layout(4, 32)))
-    parts = weight_memory(config, parse_architecture(config), Weights.open(config), "cuda")
+    parts = weight_memory(OpenedCheckpoint.of(config), "cuda")
     assert parts.mapped == 0
     assert parts.before == 550 * 64 * 2, "the embedding table lies on the GPU"
     linears = 2 * [(64, 64)] + 2 * [(64, 32)] + 2 * [(64, 96)] + [(96, 64)]
@@ -220,14 +221,14 @@ def test_layers_are_spread_over_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     def placed(*free: int) -> list[int | None]:
         monkeypatch.setattr(placement, "free_on_gpus", lambda: free)
-        return [device.index for device in devices_of(config, torch.device("cuda"))]
+        return [device.index for device in devices_of(OpenedCheckpoint.of(config), torch.device("cuda"))]
 
     assert placed(GB, GB) == [0] * 6
     part = parts.total * 2 // 3
     assert placed(part, part) == [0, 0, 0, 1, 1, 1]
     with pytest.raises(CheckpointError, match=r"needs 0.0 GB of GPU memory .* are free \(2 x GPU\): take a smaller"):
         placed(1000, 1000)
-    assert devices_of(config, torch.device("cpu")) == (torch.device("cpu"),) * 6
+    assert devices_of(OpenedCheckpoint.of(config), torch.device("cpu")) == (torch.device("cpu"),) * 6
 
 
 def test_system_memory() -> None:

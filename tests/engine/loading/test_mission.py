@@ -24,6 +24,7 @@ from starfill.config.settings import Settings
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.loading.inspect import inspect
 from starfill.engine.loading.loader import load_model
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.engine.models.decoder import Decoder
 from starfill.text.document import Document
 
@@ -124,7 +125,7 @@ def test_it_loads_and_runs(published: Published, tmp_path: Path) -> None:
     settings = config.quantization
     layout = small.layout
     assert (settings.bits, settings.group_size, settings.desc_act) == (layout.bits, layout.group_size, layout.desc_act)
-    loaded = load_model(config, torch.device("cpu"))
+    loaded = load_model(OpenedCheckpoint.of(config), torch.device("cpu"))
     assert loaded.info.kernel == "native-int16"
     ids = torch.arange(3, 200)
     cold = logits(loaded.model, ids)

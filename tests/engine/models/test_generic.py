@@ -12,8 +12,8 @@ import transformers
 
 from checkpoints.random_checkpoint import Layout
 from model_checks import check_splits, check_step, check_trim_and_fork, logits, model_at, some_ids
-from starfill.checkpoint.config import read_config
-from starfill.engine.loading.loader import load_model, parse_architecture
+from starfill.engine.loading.loader import load_model
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.errors import CheckpointError
 from tiny_checkpoints import LLAMA, dequantized, their_logits, write, write_quantized
 
@@ -39,7 +39,7 @@ TOO_NEW = {name: OTHERS.pop(name) for name in list(OTHERS) if OLD and name.start
 def test_logits_equal_those_of_transformers(tmp_path: Path, name: str) -> None:
     theirs = write(tmp_path, OTHERS[name])
     model = model_at(tmp_path)
-    ids = some_ids(min(300, parse_architecture(read_config(tmp_path)).context_length))
+    ids = some_ids(min(300, OpenedCheckpoint.open(tmp_path).architecture.context_length))
     expected = their_logits(theirs, ids)
     assert (logits(model, ids) - expected).abs().max() < 1e-4
     chunks = ids.split([128, 60, *[1] * (len(ids) - 188)])
@@ -59,7 +59,7 @@ def test_quantized_logits_equal_those_of_the_dequantized_model(tmp_path: Path, l
     write_quantized(tmp_path, GEMMA, layout)
     ids = some_ids(200)
     expected = their_logits(dequantized(tmp_path, GEMMA, layout), ids)
-    loaded = load_model(read_config(tmp_path), torch.device("cpu"))
+    loaded = load_model(OpenedCheckpoint.open(tmp_path), torch.device("cpu"))
     assert loaded.info.kernel == "native-int16 through transformers"
     ours = logits(loaded.model, ids)
     assert (ours - expected).norm() / expected.norm() < 0.05
@@ -78,7 +78,7 @@ def test_warm_equals_cold(tmp_path: Path) -> None:
 def test_an_old_release_that_cannot_run_a_model_is_said_to_be_old(tmp_path: Path, name: str) -> None:
     write(tmp_path, TOO_NEW[name])
     with pytest.raises(CheckpointError, match=f"transformers {transformers.__version__}.*install transformers 4.53"):
-        parse_architecture(read_config(tmp_path))
+        OpenedCheckpoint.open(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_an_old_release_that_cannot_run_a_model_is_said_to_be_old(tmp_path: Path
 def test_what_cannot_be_run_is_one_sentence(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps(fields))
     with pytest.raises(CheckpointError, match=message):
-        parse_architecture(read_config(tmp_path))
+        OpenedCheckpoint.open(tmp_path)
 
 
 def test_code_in_a_model_folder_is_never_run(tmp_path: Path) -> None:

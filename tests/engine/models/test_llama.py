@@ -11,8 +11,8 @@ import torch
 
 from checkpoints.random_checkpoint import Layout
 from model_checks import check_splits, check_step, check_trim_and_fork, logits, model_at, some_ids
-from starfill.checkpoint.config import read_config
-from starfill.engine.loading.loader import load_model, parse_architecture
+from starfill.engine.loading.loader import load_model
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.engine.models.decoder import Rows
 from starfill.errors import CheckpointError
 from tiny_checkpoints import LLAMA, dequantized, their_logits, write, write_quantized
@@ -88,7 +88,7 @@ def test_layers_on_several_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Rows, "to", lambda rows, device: moved.append(device) or move(rows, device))
     first, second = torch.device("cpu"), torch.device("cpu", 0)
     placed = (first, first, second, second, first)
-    spread = load_model(read_config(tmp_path), first, devices=placed)
+    spread = load_model(OpenedCheckpoint.open(tmp_path), first, devices=placed)
     assert spread.info.device == "cpu, cpu:0"
     assert spread.model.kv_shape.devices == placed
     ids = some_ids(140)
@@ -105,7 +105,7 @@ def test_the_last_position_can_be_used(tmp_path: Path) -> None:
 def test_a_window_of_some_layers_bounds_the_context(tmp_path: Path) -> None:
     windowed = {"model_type": "qwen2", "use_sliding_window": True, "sliding_window": 96, "max_window_layers": 1}
     theirs = write(tmp_path, LLAMA | windowed)
-    assert parse_architecture(read_config(tmp_path)).context_length == 96
+    assert OpenedCheckpoint.open(tmp_path).architecture.context_length == 96
     ids = some_ids(96)
     assert (logits(model_at(tmp_path), ids) - their_logits(theirs, ids)).abs().max() < 1e-4
 
@@ -127,7 +127,7 @@ def test_a_window_of_some_layers_bounds_the_context(tmp_path: Path) -> None:
 def test_a_config_that_cannot_be_run_is_one_sentence(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps(LLAMA | changes))
     with pytest.raises(CheckpointError, match=message):
-        parse_architecture(read_config(tmp_path))
+        OpenedCheckpoint.open(tmp_path)
 
 
 def test_a_head_that_is_neither_stored_nor_tied_is_missing(tmp_path: Path) -> None:

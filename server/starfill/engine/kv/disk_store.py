@@ -25,9 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from starfill import __version__
-from starfill.checkpoint.config import CheckpointConfig
 from starfill.checkpoint.files import BESIDE
-from starfill.checkpoint.weights import weight_files
 from starfill.engine.kv.kv_cache import KVCache, KVShape
 from starfill.engine.kv.prefix_cache import Slot
 from starfill.jobs import ModelInfo
@@ -64,10 +62,13 @@ class SavedState:
     used: float
 
 
-def model_key(config: CheckpointConfig, info: ModelInfo) -> str:
-    """A name for all that decides which KV state a text comes to: files, program and machine."""
-    beside = (config.folder / name for name in BESIDE)
-    files = [*weight_files(config), *(path for path in beside if path.is_file())]
+def model_key(folder: Path, weights: Sequence[Path], info: ModelInfo) -> str:
+    """A name for all that decides which KV state a text comes to: files, program and machine.
+
+    folder: the checkpoint's. weights: its files of weights.
+    """
+    beside = (folder / name for name in BESIDE)
+    files = [*weights, *(path for path in beside if path.is_file())]
     machine = [torch.__version__, torch.backends.cpu.get_cpu_capability(), info.device, info.kernel]
     if info.device.startswith("cuda"):
         machine.append(torch.cuda.get_device_name())

@@ -1,4 +1,4 @@
-"""The `ParameterSource` of a model's parameters (models/source.py) that reads a checkpoint."""
+"""Where a model's parameters come from (models/parameters.py): a checkpoint."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import torch
 
-from starfill.checkpoint.config import CheckpointConfig, Quantization
-from starfill.checkpoint.weights import FLOATS, Weights
+from starfill.checkpoint.config import Quantization
+from starfill.checkpoint.weights import FLOATS
 from starfill.engine.linear.dense import DenseLinear, unpack
 from starfill.engine.linear.reference import Packed
 from starfill.engine.linear.select import Kernel, Linear, PackedLinear, Shape, head_kernel, select
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.engine.loading.packed_cache import PackedCache
 from starfill.engine.loading.repack import Repacking
-from starfill.engine.models.decoder import Config
 from starfill.engine.models.parameters import half
 from starfill.errors import CheckpointError
 
@@ -29,24 +29,23 @@ class Tally:
 
 
 class CheckpointSource:
-    """See models/source.py. kernel: what runs the quantized linears on the first device."""
+    """See models/parameters.py. kernel: what runs the quantized linears on the first device."""
 
     def __init__(
         self,
-        config: CheckpointConfig,
-        weights: Weights,
-        architecture: Config,
+        opened: OpenedCheckpoint,
         devices: tuple[torch.device, ...],
         cache: PackedCache | None,
         report: Callable[[float, str], None],
     ) -> None:
         self.devices = devices
         self.device = devices[0]
+        config, weights = opened.config, opened.weights
         self._config, self._weights, self._report = config, weights, report
         self._quantization, self._half = config.quantization, half(config.model)
         self.quantized = config.quantization is not None
         self._tally = Tally()
-        linears = architecture.linears()
+        linears = opened.architecture.linears()
         self._total = len(linears) + 1
         self.kernel = self._select(next(iter(linears.values()))[0])
         self._repacking = Repacking(cache if self.kernel.restore else None, weights.files, self.kernel.name)

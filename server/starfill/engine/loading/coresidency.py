@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from starfill.checkpoint.config import CheckpointConfig
-from starfill.checkpoint.weights import Weights
 from starfill.engine.loading.inspect import shown_bytes
-from starfill.engine.loading.loader import parse_architecture
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.engine.loading.weight_memory import demand, weight_memory
 from starfill.errors import CheckpointError
 from starfill.jobs import ModelInfo
@@ -16,7 +14,7 @@ from starfill.util.machine_memory import anonymous_memory, system_memory
 CONTEXT = 2048  # tokens of one document's state that there has to be room for
 
 
-def check_fits(config: CheckpointConfig, device: torch.device, first: ModelInfo) -> None:
+def check_fits(opened: OpenedCheckpoint, device: torch.device, first: ModelInfo) -> None:
     """Raises CheckpointError where the checkpoint would have to push weights of `first` out of memory.
 
     On a GPU `devices_of` finds that out. Weights that are mapped from a file count as free memory to the system, though
@@ -24,15 +22,14 @@ def check_fits(config: CheckpointConfig, device: torch.device, first: ModelInfo)
     """
     if device.type != "cpu":
         return
-    architecture = parse_architecture(config)
-    parts = weight_memory(config, architecture, Weights.open(config), device.type)
-    context = min(CONTEXT, architecture.context_length)
-    needed = demand(config, architecture, parts.total, device).needs(1, context).total
+    parts = weight_memory(opened, device.type)
+    context = min(CONTEXT, opened.architecture.context_length)
+    needed = demand(opened, parts.total, device).needs(1, context).total
     own = anonymous_memory()
     room = system_memory().available + (first.weight_bytes if own is None else own) - first.weight_bytes
     if needed > room:
         raise CheckpointError(
-            f"{config.folder} needs about {shown_bytes(needed)} of memory, but beside {first.name} there are"
+            f"{opened.config.folder} needs about {shown_bytes(needed)} of memory, but beside {first.name} there are"
             f" {shown_bytes(max(room, 0))}: set instruct.model to a smaller checkpoint, or to none, so that"
             f" {first.name} does both"
         )

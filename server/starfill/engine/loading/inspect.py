@@ -7,14 +7,12 @@ from pathlib import Path
 
 import torch
 
-from starfill.checkpoint.config import CheckpointConfig, read_config
-from starfill.checkpoint.weights import Weights
 from starfill.engine.linear.select import Shape, select
-from starfill.engine.loading.loader import choose_device, parse_architecture
+from starfill.engine.loading.loader import choose_device
 from starfill.engine.loading.memory_needs import Demand, advice
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.engine.loading.placement import free_on_gpus
 from starfill.engine.loading.weight_memory import WeightMemory, demand, weight_memory
-from starfill.engine.models.decoder import Config
 from starfill.engine.models.parameters import half
 from starfill.util.machine_memory import system_memory
 
@@ -34,19 +32,18 @@ def inspect(folder: Path, documents: int = 1, context: int | None = None, device
 
     Raises CheckpointError when the folder holds no checkpoint that Starfill runs.
     """
-    config = read_config(folder)
-    architecture = parse_architecture(config)
-    weights = Weights.open(config)
+    opened = OpenedCheckpoint.open(folder)
     device = choose_device(device_name)
-    length = min(context or USUAL_CONTEXT, architecture.context_length)
-    parts = weight_memory(config, architecture, weights, device.type)
+    length = min(context or USUAL_CONTEXT, opened.architecture.context_length)
+    parts = weight_memory(opened, device.type)
     return [
-        *_what_it_is(config, architecture, weights, device),
-        *_what_it_needs(demand(config, architecture, parts.total, device), parts, device, documents, length),
+        *_what_it_is(opened, device),
+        *_what_it_needs(demand(opened, parts.total, device), parts, device, documents, length),
     ]
 
 
-def _what_it_is(config: CheckpointConfig, architecture: Config, weights: Weights, device: torch.device) -> list[Fact]:
+def _what_it_is(opened: OpenedCheckpoint, device: torch.device) -> list[Fact]:
+    config, architecture, weights = opened.config, opened.architecture, opened.weights
     q = config.quantization
     rows = next(iter(architecture.linears().values()))[0]
     kernel = select(Shape(device.type, q.bits if q else None, rows, q.groups(rows) if q else 1, half(config.model)))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from starfill.checkpoint.config import CheckpointConfig
-from starfill.checkpoint.weights import Weights
-from starfill.engine.loading.loader import parse_architecture
 from starfill.engine.loading.memory_needs import place
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.engine.loading.weight_memory import demand, weight_memory
 from starfill.errors import CheckpointError
 
@@ -19,25 +17,24 @@ def free_on_gpus() -> tuple[int, ...]:
     return tuple(torch.cuda.mem_get_info(i)[0] for i in range(torch.cuda.device_count()))
 
 
-def devices_of(config: CheckpointConfig, device: torch.device) -> tuple[torch.device, ...]:
+def devices_of(opened: OpenedCheckpoint, device: torch.device) -> tuple[torch.device, ...]:
     """The device of each layer, for `load_model`.
 
     Raises CheckpointError when the weights don't fit on all of them together.
     """
-    architecture = parse_architecture(config)
     if device.type != "cuda":
-        return (device,) * architecture.n_layer
+        return (device,) * opened.architecture.n_layer
     free = free_on_gpus()
-    parts = weight_memory(config, architecture, Weights.open(config), "cuda")
+    parts = weight_memory(opened, "cuda")
     layers = list(parts.layers)
     layers[0] += parts.before
     layers[-1] += parts.after
-    needs = demand(config, architecture, 0, device).needs(1, CONTEXT)
+    needs = demand(opened, 0, device).needs(1, CONTEXT)
     for reserve in (needs.total, 0):  # better with too little room for long contexts than not at all
         placed = place(layers, free, reserve)
         if placed is not None:
             return tuple(torch.device("cuda", index) for index in placed)
     raise CheckpointError(
-        f"{config.folder} needs {parts.total / 1e9:.1f} GB of GPU memory for its weights, and {sum(free) / 1e9:.1f} GB"
-        f" are free ({len(free)} x GPU): take a smaller checkpoint, or set device to 'cpu'"
+        f"{opened.config.folder} needs {parts.total / 1e9:.1f} GB of GPU memory for its weights, and"
+        f" {sum(free) / 1e9:.1f} GB are free ({len(free)} x GPU): take a smaller checkpoint, or set device to 'cpu'"
     )

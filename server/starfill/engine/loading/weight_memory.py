@@ -15,14 +15,13 @@ import torch
 
 from starfill.checkpoint.config import CheckpointConfig
 from starfill.checkpoint.safetensors_file import Tensor
-from starfill.checkpoint.weights import Weights
 from starfill.engine.chunking import largest_chunk
 from starfill.engine.linear import cuda, native
 from starfill.engine.linear.int4pack import kernel_group
 from starfill.engine.linear.rounding import BITS, head_groups
 from starfill.engine.linear.select import Shape, head_kernel, select
 from starfill.engine.loading.memory_needs import Demand, cuda_bytes, dense_bytes, int4_bytes, native_bytes
-from starfill.engine.models.decoder import Config
+from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.engine.models.parameters import half
 
 LAYER = re.compile(r"\.(\d+)\.")  # the first number in a tensor's name
@@ -46,8 +45,9 @@ class WeightMemory:
         return sum(self.layers) + self.before + self.after
 
 
-def weight_memory(config: CheckpointConfig, architecture: Config, weights: Weights, device: str) -> WeightMemory:
+def weight_memory(opened: OpenedCheckpoint, device: str) -> WeightMemory:
     """device: "cpu" or "cuda"."""
+    config, architecture, weights = opened.config, opened.architecture, opened.weights
     linears = architecture.linears()
     layers = [0] * architecture.n_layer
     before = after = mapped = 0
@@ -75,8 +75,9 @@ def weight_memory(config: CheckpointConfig, architecture: Config, weights: Weigh
     return WeightMemory(tuple(layers), before, after, mapped)
 
 
-def demand(config: CheckpointConfig, architecture: Config, weights: int, device: torch.device) -> Demand:
+def demand(opened: OpenedCheckpoint, weights: int, device: torch.device) -> Demand:
     """weights: bytes held."""
+    config, architecture = opened.config, opened.architecture
     sizes = architecture.linears().values()
     return Demand(
         weights=weights,
