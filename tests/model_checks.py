@@ -10,7 +10,7 @@ import torch
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.loading.loader import load_model
 from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
-from starfill.engine.models.decoder import LanguageModel
+from starfill.engine.model import LanguageModel
 
 
 def model_at(folder: Path) -> LanguageModel:

@@ -12,7 +12,7 @@ from starfill.checkpoint.tokenizer import Tokenizer
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.loading.loader import choose_device, load_model
 from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
-from starfill.engine.models.decoder import LanguageModel
+from starfill.engine.model import LanguageModel
 from starfill.evaluation.cursors import Source
 
 WINDOW = 1024  # tokens, or fewer where the model has fewer positions

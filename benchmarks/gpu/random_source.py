@@ -15,7 +15,7 @@ from starfill.engine.linear import cuda
 from starfill.engine.linear.reference import Packed
 from starfill.engine.linear.select import Linear
 from starfill.engine.loading.opened_checkpoint import ARCHITECTURES
-from starfill.engine.models.decoder import LanguageModel
+from starfill.engine.model import LanguageModel
 from starfill.jobs import ModelInfo
 
 SPREAD = 0.02  # of embedding tables, small beside what the layers add, so that no token predicts itself

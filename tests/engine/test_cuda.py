@@ -17,7 +17,8 @@ from starfill.engine.linear import reference
 from starfill.engine.linear.cuda import CudaLinear, pack, pack_head
 from starfill.engine.loading.loader import load_model
 from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
-from starfill.engine.models.decoder import Decoder, LanguageModel
+from starfill.engine.model import LanguageModel
+from starfill.engine.models.decoder import Decoder
 from tiny_checkpoints import BASES, dequantized, their_logits, write, write_quantized
 
 pytestmark = [

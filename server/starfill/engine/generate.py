@@ -13,14 +13,14 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from enum import Enum
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import torch
 
 from starfill.engine.chunking import ChunkSize, wait
 from starfill.engine.decoding import Candidate, JobProgress, generator_for, goes_on, going_on, greedy_of, tokens_of
-from starfill.engine.kv.kv_cache import KVCache, KVShape
 from starfill.engine.kv.prefix_cache import Slot
+from starfill.engine.model import LanguageModel
 from starfill.engine.out_of_memory import naming_out_of_memory
 from starfill.engine.prompt_lookup import Proposer
 from starfill.jobs import Finish
@@ -38,18 +38,9 @@ class Pause(Enum):
 Steps = Generator[Pause, None, T]
 
 
-class Model(Protocol):
-    """See `models/decoder.py`. ids are on the CPU, wherever it computes."""
-
-    @property
-    def kv_shape(self) -> KVShape: ...
-
-    def __call__(self, ids: torch.Tensor, cache: KVCache, last: int) -> torch.Tensor: ...
-
-    def step(self, ids: torch.Tensor, caches: Sequence[KVCache]) -> torch.Tensor: ...
-
-
-def run(model: Model, slot: Slot, progress: JobProgress, context_length: int, chunk_size: ChunkSize) -> Iterator[Pause]:
+def run(
+    model: LanguageModel, slot: Slot, progress: JobProgress, context_length: int, chunk_size: ChunkSize
+) -> Iterator[Pause]:
     """`slot` is trimmed to what it shares with the prompt. Pauses (yields) wherever the job may be interrupted.
 
     The first candidate is decoded in the slot itself, so its KV state stays: it is the one that an editor shows.
@@ -76,7 +67,7 @@ def run(model: Model, slot: Slot, progress: JobProgress, context_length: int, ch
         yield from _decode(model, alive, progress, limit)
 
 
-def _decode(model: Model, alive: list[Candidate], progress: JobProgress, limit: int) -> Steps[None]:
+def _decode(model: LanguageModel, alive: list[Candidate], progress: JobProgress, limit: int) -> Steps[None]:
     """One token of each candidate a step, until all have ended."""
     while alive:
         yield Pause.DONE
@@ -89,7 +80,7 @@ def _decode(model: Model, alive: list[Candidate], progress: JobProgress, limit: 
 
 
 def _speculate(
-    model: Model, candidate: Candidate, progress: JobProgress, limit: int, chunk_size: ChunkSize
+    model: LanguageModel, candidate: Candidate, progress: JobProgress, limit: int, chunk_size: ChunkSize
 ) -> Steps[None]:
     """Decode one candidate: each step computes its last token and a proposal, and keeps what the model agrees with.
 
@@ -123,7 +114,7 @@ def _speculate(
         progress.decode_s += time.perf_counter() - began
 
 
-def feed(model: Model, slot: Slot, ids: Sequence[int], last: int) -> torch.Tensor:
+def feed(model: LanguageModel, slot: Slot, ids: Sequence[int], last: int) -> torch.Tensor:
     """Compute `ids` behind the slot's; logits [last, vocab]. The slot's ids and KV grow together or not at all."""
     try:
         logits = model(torch.tensor(ids, dtype=torch.int64), slot.cache, last)
@@ -134,7 +125,7 @@ def feed(model: Model, slot: Slot, ids: Sequence[int], last: int) -> torch.Tenso
     return logits
 
 
-def advance(model: Model, slots: Sequence[Slot], ids: Sequence[int]) -> torch.Tensor:
+def advance(model: LanguageModel, slots: Sequence[Slot], ids: Sequence[int]) -> torch.Tensor:
     """Compute one more token of each slot in one pass, or of none; logits [len(slots), vocab]."""
     if len(slots) == 1:
         return feed(model, slots[0], ids, last=1)
@@ -149,7 +140,7 @@ def advance(model: Model, slots: Sequence[Slot], ids: Sequence[int]) -> torch.Te
     return logits
 
 
-def _prefill(model: Model, slot: Slot, progress: JobProgress, chunk_size: ChunkSize) -> Steps[torch.Tensor]:
+def _prefill(model: LanguageModel, slot: Slot, progress: JobProgress, chunk_size: ChunkSize) -> Steps[torch.Tensor]:
     """Returns the logits [vocab] after the prompt's last token."""
     ids = progress.job.ids
     while True:
@@ -162,7 +153,7 @@ def _prefill(model: Model, slot: Slot, progress: JobProgress, chunk_size: ChunkS
         yield Pause.DONE
 
 
-def _chunk(model: Model, slot: Slot, ids: Sequence[int], chunk_size: ChunkSize) -> torch.Tensor:
+def _chunk(model: LanguageModel, slot: Slot, ids: Sequence[int], chunk_size: ChunkSize) -> torch.Tensor:
     """Compute the next tokens of a prompt; logits [1, vocab] if they are its last, else [0, vocab]."""
     began = chunk_size.clock()
     chunk = ids[len(slot.ids) : len(slot.ids) + chunk_size.tokens]
@@ -172,7 +163,7 @@ def _chunk(model: Model, slot: Slot, ids: Sequence[int], chunk_size: ChunkSize) 
     return logits
 
 
-def _verify(model: Model, slot: Slot, ids: Sequence[int], chunk_size: ChunkSize) -> tuple[float, torch.Tensor]:
+def _verify(model: LanguageModel, slot: Slot, ids: Sequence[int], chunk_size: ChunkSize) -> tuple[float, torch.Tensor]:
     """When the pass began, and its logits [len(ids), vocab]."""
     return chunk_size.clock(), feed(model, slot, ids, last=len(ids))
 

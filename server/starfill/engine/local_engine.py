@@ -6,8 +6,8 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 
 from starfill.engine.chunking import ChunkSize
-from starfill.engine.generate import Model
 from starfill.engine.kv.disk_store import DiskStore
+from starfill.engine.model import LanguageModel
 from starfill.engine.scheduled_job import ServedModel
 from starfill.engine.scheduler import Scheduler
 from starfill.jobs import Job, ModelInfo, Ticket
@@ -23,7 +23,7 @@ class LocalEngine:
 
     def __init__(
         self,
-        model: Model,
+        model: LanguageModel,
         info: ModelInfo,
         cache_bytes: int | None,
         scheduler: Scheduler | None = None,

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from starfill.engine.chunking import ChunkSize
 from starfill.engine.decoding import JobProgress
-from starfill.engine.generate import Model, Pause
+from starfill.engine.generate import Pause
 from starfill.engine.kv.prefix_cache import Key, Slot
+from starfill.engine.model import LanguageModel
 from starfill.jobs import Finish, Job, Priority, Result
 
 
@@ -18,7 +19,7 @@ from starfill.jobs import Finish, Job, Priority, Result
 class ServedModel:
     """A model that the scheduler computes for. Its jobs and KV states are its own, whatever keys another one's have."""
 
-    model: Model
+    model: LanguageModel
     context_length: int
     chunk_size: ChunkSize
 

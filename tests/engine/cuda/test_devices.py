@@ -13,8 +13,8 @@ from hollow_gpus import HollowGPUs
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.loading.loader import load_model
 from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
+from starfill.engine.model import LanguageModel
 from starfill.engine.models.cuda_graphs import HEIGHTS
-from starfill.engine.models.decoder import LanguageModel
 from starfill.engine.sampling import pick
 from starfill.jobs import Sampling
 from tiny_checkpoints import BASES, write, write_quantized

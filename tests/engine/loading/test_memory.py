@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from checkpoints.random_checkpoint import Layout, Shape, linear, write
 from checkpoints.shapes import SHAPES, Starcoder2
 from starfill.checkpoint.config import read_config
-from starfill.engine.linear import cuda
-from starfill.engine.linear.reference import Packed
+from starfill.engine.linear import cuda, int4pack
+from starfill.engine.linear.dense import dense_nbytes
+from starfill.engine.linear.reference import LayerShape, Packed
 from starfill.engine.loading import inspect as inspecting
 from starfill.engine.loading import memory_needs, placement
 from starfill.engine.loading.inspect import inspect
 from starfill.engine.loading.loader import load_model
-from starfill.engine.loading.memory_needs import Demand, advice, cuda_bytes, dense_bytes, int4_bytes, place
+from starfill.engine.loading.memory_needs import Demand, advice, place
 from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.engine.loading.placement import devices_of
 from starfill.engine.loading.weight_memory import weight_memory
@@ -70,16 +71,17 @@ def test_place_never_overfills(layers: list[int], free: list[int], reserve: int)
 
 
 @pytest.mark.parametrize(
-    ("bits", "group", "ordered", "bias", "expected"),
+    ("bits", "groups", "ordered", "bias", "expected"),
     [
-        (4, 128, False, False, 64 * 256 // 2 + 2 * 64 * 4),
-        (3, 128, False, False, 64 * 256 // 2 + 2 * 64 * 4),  # 3-bit codes are held as 4-bit ones
-        (8, 128, False, False, 2 * (64 * 256 // 2 + 2 * 64 * 4)),
-        (4, 64, True, True, 64 * 256 // 2 + 4 * 64 * 4 + 8 * 256 + 2 * 64),
+        (4, 2, False, False, 64 * 256 // 2 + 2 * 64 * 4),
+        (3, 2, False, False, 64 * 256 // 2 + 2 * 64 * 4),  # 3-bit codes are held as 4-bit ones
+        (8, 2, False, False, 2 * (64 * 256 // 2 + 2 * 64 * 4)),
+        (4, 4, True, True, 64 * 256 // 2 + 4 * 64 * 4 + 8 * 256 + 2 * 64),
     ],
 )
-def test_int4_bytes(bits: int, group: int, ordered: bool, bias: bool, expected: int) -> None:
-    assert int4_bytes(256, 64, bits, group, ordered, bias) == expected
+def test_int4_bytes(bits: int, groups: int, ordered: bool, bias: bool, expected: int) -> None:
+    shape = LayerShape(256, 64, bits, groups, ordered=ordered, bias=bias)
+    assert int4pack.packed_nbytes(shape) == expected
 
 
 PACKED = [
@@ -103,14 +105,13 @@ def test_cuda_bytes_are_those_of_packed_layers(layout: Layout, bias: bool) -> No
     tensors = {name.removeprefix("x."): tensor for name, tensor in made.items()}
     layer = Packed(**{**tensors, "bias": tensors["bias"] if bias else None}, bits=layout.bits, zero_offset=1)
     groups = len(layer.scales)
-    kept, ordered = cuda.held_groups(rows, groups), layout.desc_act and groups > 1
-    expected = cuda_bytes(rows, 96, layout.bits, kept, not layout.sym, ordered, bias)
-    assert cuda.pack(layer, torch.device("cpu"), torch.float16).nbytes == expected
+    shape = LayerShape(rows, 96, layout.bits, groups, not layout.sym, layout.desc_act and groups > 1, bias)
+    assert cuda.pack(layer, torch.device("cpu"), torch.float16).nbytes == cuda.HALF.packed_nbytes(shape)
 
 
 def test_cuda_bytes_are_those_of_a_head() -> None:
     head = cuda.pack_head(torch.randn(101, 256), torch.device("cpu"), torch.float16)
-    assert head.nbytes == cuda_bytes(256, 101, 8, 2, zeros=False, ordered=False, bias=False)
+    assert head.nbytes == cuda.HALF.packed_nbytes(LayerShape(256, 101, 8, 2))
 
 
 def test_a_gpu_needs_no_room_for_scores() -> None:
@@ -120,8 +121,8 @@ def test_a_gpu_needs_no_room_for_scores() -> None:
 
 
 def test_output_features_are_rounded_up() -> None:
-    assert int4_bytes(256, 33, 4, 128, False, False) == int4_bytes(256, 48, 4, 128, False, False)
-    assert dense_bytes(256, 33, 4, bias=True) == 4 * (256 * 33 + 33)
+    assert int4pack.packed_nbytes(LayerShape(256, 33, 4, 2)) == int4pack.packed_nbytes(LayerShape(256, 48, 4, 2))
+    assert dense_nbytes(256, 33, 4, bias=True) == 4 * (256 * 33 + 33)
 
 
 @pytest.mark.parametrize("layout", [Layout(0), *(Layout(bits, size, act) for bits, size, act in (
@@ -216,7 +217,7 @@ def test_layers_are_spread_over_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert parts.mapped == 0
     assert parts.before == 550 * 64 * 2, "the embedding table lies on the GPU"
     linears = 2 * [(64, 64)] + 2 * [(64, 32)] + 2 * [(64, 96)] + [(96, 64)]
-    packed = sum(cuda_bytes(*size, 4, size[0] // 32, zeros=False, ordered=False, bias=False) for size in linears)
+    packed = sum(cuda.HALF.packed_nbytes(LayerShape(*size, 4, size[0] // 32)) for size in linears)
     assert parts.layers[0] == packed + 2 * 64 * 4
 
     def placed(*free: int) -> list[int | None]:

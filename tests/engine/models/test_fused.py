@@ -11,7 +11,8 @@ import torch
 from checkpoints.random_checkpoint import Layout
 from model_checks import check_splits, check_step, model_at, some_ids
 from starfill.engine.kv.kv_cache import KVCache
-from starfill.engine.models.decoder import Decoder, LanguageModel
+from starfill.engine.model import LanguageModel
+from starfill.engine.models.decoder import Decoder
 from starfill.engine.native.kernels import Native
 from tiny_checkpoints import GPT_BIGCODE, LLAMA, STARCODER2, write, write_quantized
 

@@ -15,7 +15,7 @@ from torch.nn.functional import pad
 
 from starfill.engine.cuda.packed_weights import BLOCK, ROWS, PackedWeights, grain_of, launching_on
 from starfill.engine.cuda.tuning import CONVERTED
-from starfill.engine.linear.reference import Packed, codes
+from starfill.engine.linear.reference import LayerShape, Packed, codes
 from starfill.engine.linear.rounding import BITS, head_groups, round_columns
 
 WIDTH = 32  # output features are filled up to a multiple of this
@@ -83,6 +83,14 @@ class CudaPacker:
 
     def pack(self, layer: Packed) -> CudaLinear:
         return pack(layer, layer.qweight.device, self.dtype)
+
+    def packed_nbytes(self, shape: LayerShape) -> int:
+        """Bytes of a packed layer."""
+        columns, blocks = -(-shape.out_features // WIDTH) * WIDTH, -(-shape.in_features // BLOCK)
+        words = columns * blocks * BLOCK * shape.bits // 8
+        scales = held_groups(shape.in_features, shape.groups) * columns * (3 if shape.zeros else 2)
+        order, bias = 4 * shape.in_features * shape.ordered, 4 * shape.out_features * shape.bias
+        return words + scales + order + bias
 
     def pack_head(self, weight: torch.Tensor) -> CudaLinear:
         return pack_head(weight, weight.device, self.dtype)

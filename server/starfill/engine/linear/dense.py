@@ -21,6 +21,11 @@ class DenseLinear:
         return self.weight.nbytes + (0 if self.bias is None else self.bias.nbytes)
 
 
+def dense_nbytes(in_features: int, out_features: int, itemsize: int, bias: bool) -> int:
+    """Bytes of a layer. itemsize: of a weight, 4 on the CPU, 2 on a GPU."""
+    return (in_features + bias) * out_features * itemsize
+
+
 def unpack(layer: Packed, dtype: torch.dtype, device: torch.device) -> DenseLinear:
     weight = dequantize(layer).t().to(device, dtype).contiguous()
     return DenseLinear(weight, None if layer.bias is None else layer.bias.to(device, dtype))

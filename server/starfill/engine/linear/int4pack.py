@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import torch
 
-from starfill.engine.linear.reference import Packed, codes
+from starfill.engine.linear.reference import LayerShape, Packed, codes
 from starfill.engine.linear.rounding import BITS, head_groups, round_columns
 
 GROUPS = (256, 128, 64, 32)  # what the operator takes, best first
@@ -94,6 +94,18 @@ def kernel_group(in_features: int, groups: int) -> int | None:
     """The operator's group size for equal groups of input rows, or None when it can't take them."""
     rows = in_features // groups
     return next((size for size in GROUPS if rows % size == 0), None)
+
+
+def packed_nbytes(shape: LayerShape) -> int:
+    """Bytes of a packed layer; `kernel_group` takes its groups (`select` sees to it)."""
+    group = kernel_group(shape.in_features, shape.groups)
+    assert group is not None
+    rows = -(-shape.out_features // ALIGN) * ALIGN
+    parts = 2 if shape.bits == 8 else 1
+    words = rows * shape.in_features // 2
+    scales = shape.in_features // group * rows * 4  # a scale and an offset in bf16
+    order, bias = 8 * shape.in_features * shape.ordered, 2 * shape.out_features * shape.bias
+    return parts * (words + scales) + order + bias
 
 
 def pack(layer: Packed) -> Int4Linear:

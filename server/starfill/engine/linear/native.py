@@ -17,12 +17,13 @@ from collections.abc import Callable
 
 import torch
 
-from starfill.engine.linear.reference import Packed, codes
+from starfill.engine.linear.reference import LayerShape, Packed, codes
 from starfill.engine.linear.rounding import BITS, head_groups, round_columns
 from starfill.engine.native.library import native
 from starfill.engine.native.structs import LinearWeights
 
 TILE = 32  # output features that stand together
+LAYOUT = 28  # bytes of a layer's own shape, kept beside its numbers
 BLOCKS = (128, 64, 32)  # input features that share a scale of the activations, best first
 COLUMNS = 256  # output features converted at a time, which bounds the working memory
 
@@ -72,6 +73,15 @@ def block_of(in_features: int, groups: int) -> int | None:
     """How many input features share a scale of the activations, or None when the kernel can't take such groups."""
     rows = in_features // groups
     return next((size for size in BLOCKS if rows % size == 0), None)
+
+
+def packed_nbytes(shape: LayerShape) -> int:
+    """Bytes of a packed layer. 3-bit codes are kept as 4-bit ones."""
+    columns = -(-shape.out_features // TILE) * TILE
+    words = columns * shape.in_features * max(shape.bits, 4) // 8
+    scales = shape.groups * columns * (4 if shape.zeros else 2)
+    order, bias = 4 * shape.in_features * shape.ordered, 4 * shape.out_features * shape.bias
+    return words + scales + LAYOUT + order + bias
 
 
 def pack(layer: Packed) -> NativeLinear:

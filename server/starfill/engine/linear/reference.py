@@ -21,6 +21,23 @@ import torch
 
 
 @dataclass(frozen=True, slots=True)
+class LayerShape:
+    """What decides how many bytes a layer takes that is packed.
+
+    groups: of input features that share a scale. zeros: whether zero points differ from the middle of the codes.
+    ordered: whether input features are sorted by group (desc_act).
+    """
+
+    in_features: int
+    out_features: int
+    bits: int
+    groups: int
+    zeros: bool = False
+    ordered: bool = False
+    bias: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Packed:
     """The tensors of one quantized layer as the checkpoint stores them; bias [N] of any float dtype, or None."""
 

@@ -10,7 +10,7 @@ import torch
 
 from starfill.engine.cuda.packed_weights import grain_of
 from starfill.engine.linear import cuda, int4pack, native
-from starfill.engine.linear.reference import Packed
+from starfill.engine.linear.reference import LayerShape, Packed
 from starfill.engine.linear.rounding import BITS, head_groups
 from starfill.engine.native.library import native as native_kernels
 
@@ -32,6 +32,10 @@ class Packer(Protocol):
     def pack(self, layer: Packed) -> PackedLinear: ...
 
     def pack_head(self, weight: torch.Tensor) -> PackedLinear: ...
+
+    def packed_nbytes(self, shape: LayerShape) -> int:
+        """What a layer takes in memory once it is packed."""
+        ...
 
 
 Restore = Callable[[dict[str, torch.Tensor], int], PackedLinear]  # tensors of a packed layer, its output features

@@ -11,7 +11,8 @@ import torch
 from starfill.engine.loading.checkpoint_source import CheckpointSource
 from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.engine.loading.packed_cache import PackedCache
-from starfill.engine.models.decoder import Decoder, LanguageModel
+from starfill.engine.model import LanguageModel
+from starfill.engine.models.decoder import Decoder
 from starfill.errors import SettingsError
 from starfill.jobs import ModelInfo
 

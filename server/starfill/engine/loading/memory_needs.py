@@ -1,7 +1,6 @@
 """What a checkpoint needs in memory, whether that fits and what to change if not: arithmetic in bytes, without torch.
 
-It follows what the engine really holds, which is not what the file holds: on the CPU 3-bit codes are kept as 4-bit
-codes, 8-bit codes as two of 4 bits, unquantized weights in float32, embedding tables mapped from the file.
+What its weights take is worked out in `weight_memory.py`.
 """
 
 from __future__ import annotations
@@ -11,47 +10,9 @@ from dataclasses import dataclass
 
 from starfill.engine.cuda.tuning import CONVERTED, SCRATCH
 
-ROWS = 16  # the int4 operator's output features come in multiples of this
-TILE = 32  # our kernels' too, on the CPU and on a GPU
-BLOCK = 128  # and on a GPU the input features in multiples of this
-LAYOUT = 28  # the shape of such a layer, beside its numbers
 PROCESS = 300 * 2**20  # Python, torch and the tokenizer
 REPACKED = 256  # output features that are converted at a time, see the packing in linear/
 SHORTEST = 256  # tokens of context below which completing makes little sense
-
-
-def int4_bytes(in_features: int, out_features: int, bits: int, group: int, ordered: bool, bias: bool) -> int:
-    """A linear layer as `linear/int4pack.py` holds it.
-
-    group: the operator's group size. ordered: whether input rows are put into the groups' order (desc_act).
-    """
-    rows = -(-out_features // ROWS) * ROWS
-    parts = 2 if bits == 8 else 1
-    codes, scales = rows * in_features // 2, in_features // group * rows * 4  # a scale and an offset in bf16
-    return parts * (codes + scales) + (8 * in_features if ordered else 0) + (2 * out_features if bias else 0)
-
-
-def native_bytes(
-    in_features: int, out_features: int, bits: int, groups: int, zeros: bool, ordered: bool, bias: bool
-) -> int:
-    """A linear layer as `linear/native.py` holds it. zeros: whether a zero point is kept with each scale."""
-    columns = -(-out_features // TILE) * TILE
-    codes, scales = columns * in_features * max(bits, 4) // 8, groups * columns * (4 if zeros else 2)
-    return codes + scales + LAYOUT + (4 * in_features if ordered else 0) + (4 * out_features if bias else 0)
-
-
-def cuda_bytes(
-    in_features: int, out_features: int, bits: int, groups: int, zeros: bool, ordered: bool, bias: bool
-) -> int:
-    """A linear layer as `linear/cuda.py` holds it. groups: that are held, see `held_groups` there."""
-    columns, blocks = -(-out_features // TILE) * TILE, -(-in_features // BLOCK)
-    codes, scales = columns * blocks * BLOCK * bits // 8, groups * columns * (3 if zeros else 2)
-    return codes + scales + (4 * in_features if ordered else 0) + (4 * out_features if bias else 0)
-
-
-def dense_bytes(in_features: int, out_features: int, itemsize: int, bias: bool) -> int:
-    """A linear layer as `linear/dense.py` holds it; itemsize: 4 on the CPU, 2 on a GPU."""
-    return (in_features + (1 if bias else 0)) * out_features * itemsize
 
 
 def working_bytes(heads: int, widest: int, context: int, chunk: int) -> int:

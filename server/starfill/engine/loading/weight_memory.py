@@ -16,11 +16,11 @@ import torch
 from starfill.checkpoint.config import CheckpointConfig
 from starfill.checkpoint.safetensors_file import Tensor
 from starfill.engine.chunking import largest_chunk
-from starfill.engine.linear import cuda, native
-from starfill.engine.linear.int4pack import kernel_group
+from starfill.engine.linear.dense import dense_nbytes
+from starfill.engine.linear.reference import LayerShape
 from starfill.engine.linear.rounding import BITS, head_groups
 from starfill.engine.linear.select import Shape, head_kernel, select
-from starfill.engine.loading.memory_needs import Demand, cuda_bytes, dense_bytes, int4_bytes, native_bytes
+from starfill.engine.loading.memory_needs import Demand
 from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.engine.models.parameters import half
 
@@ -92,20 +92,13 @@ def demand(opened: OpenedCheckpoint, weights: int, device: torch.device) -> Dema
 
 def _linear(config: CheckpointConfig, in_features: int, out_features: int, bias: bool, device: str) -> int:
     q = config.quantization
-    groups = q.groups(in_features) if q else 1
     if q is not None:
-        ordered = q.desc_act and groups > 1
+        groups = q.groups(in_features)
         packer = select(Shape(device, q.bits, in_features, groups, half(config.model))).packer
-        if isinstance(packer, cuda.CudaPacker):
-            kept = cuda.held_groups(in_features, groups)
-            return cuda_bytes(in_features, out_features, q.bits, kept, not q.sym, ordered, bias)
-        if packer is native:
-            return native_bytes(in_features, out_features, q.bits, groups, not q.sym, ordered, bias)
         if packer is not None:
-            group = kernel_group(in_features, groups)
-            assert group is not None
-            return int4_bytes(in_features, out_features, q.bits, group, ordered, bias)
-    return dense_bytes(in_features, out_features, _itemsize(device), bias)
+            ordered = q.desc_act and groups > 1
+            return packer.packed_nbytes(LayerShape(in_features, out_features, q.bits, groups, not q.sym, ordered, bias))
+    return dense_nbytes(in_features, out_features, _itemsize(device), bias)
 
 
 def _head(config: CheckpointConfig, tensor: Tensor, first_in: int, device: str) -> int:
@@ -113,16 +106,9 @@ def _head(config: CheckpointConfig, tensor: Tensor, first_in: int, device: str) 
     q = config.quantization
     packs = q is not None and select(Shape(device, q.bits, first_in, q.groups(first_in))).packer is not None
     packer = head_kernel(device, hidden, half(config.model)).packer if packs else None
-    groups = head_groups(hidden)
-    if isinstance(packer, cuda.CudaPacker):
-        return cuda_bytes(hidden, vocabulary, BITS, groups, zeros=False, ordered=False, bias=False)
-    if packer is native:
-        return native_bytes(hidden, vocabulary, BITS, groups, zeros=False, ordered=False, bias=False)
     if packer is not None:
-        group = kernel_group(hidden, groups)
-        assert group is not None
-        return int4_bytes(hidden, vocabulary, BITS, group, ordered=False, bias=False)
-    return dense_bytes(hidden, vocabulary, _itemsize(device), bias=False)
+        return packer.packed_nbytes(LayerShape(hidden, vocabulary, BITS, head_groups(hidden)))
+    return dense_nbytes(hidden, vocabulary, _itemsize(device), bias=False)
 
 
 def _itemsize(device: str) -> int:

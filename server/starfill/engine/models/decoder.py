@@ -104,17 +104,6 @@ class Config(Protocol):
         ...
 
 
-class LanguageModel(Protocol):
-    """What a loaded model can do, whatever its architecture; see `Decoder`."""
-
-    kv_shape: KVShape
-    through: str  # what else takes part in running it, to show: "transformers", or nothing
-
-    def __call__(self, ids: torch.Tensor, cache: KVCache, last: int) -> torch.Tensor: ...
-
-    def step(self, ids: torch.Tensor, caches: Sequence[KVCache]) -> torch.Tensor: ...
-
-
 class Decoder(ABC):
     """Token ids to logits. The residual stream, norms and attention are float32, whatever the linears use.
 

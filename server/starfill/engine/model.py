@@ -1,0 +1,30 @@
+"""What a loaded model can do, whatever its architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+
+from starfill.engine.kv.kv_cache import KVCache, KVShape
+
+
+class LanguageModel(Protocol):
+    """See `models/decoder.py`. ids are on the CPU, wherever it computes.
+
+    through: what else takes part in running it, to show: "transformers", or nothing.
+    """
+
+    through: str
+
+    @property
+    def kv_shape(self) -> KVShape: ...
+
+    def __call__(self, ids: torch.Tensor, cache: KVCache, last: int) -> torch.Tensor:
+        """Compute ids int64 [T] behind the cache and keep their KV; logits float32 [last, vocab] of the last ones."""
+        ...
+
+    def step(self, ids: torch.Tensor, caches: Sequence[KVCache]) -> torch.Tensor:
+        """One token for each of N sequences in one pass: ids int64 [N] -> logits float32 [N, vocab]."""
+        ...
