@@ -43,7 +43,7 @@ SCENES = [
     Scene("server/starfill/lsp/models/model_loader.py", "async def settled(self) -> None:", "async def settled(self)"),
     Scene("server/starfill/lsp/transport.py", "except KeyboardInterrupt:", "except Key"),
     Scene("server/starfill/engine/kv/prefix_cache.py", "def held(self) -> int:", "def held(self)"),
-    Scene("server/starfill/lsp/models/status.py", "self._report = report", "self._report ="),
+    Scene("server/starfill/lsp/models/status.py", "self._status = status", "self._status ="),
     Scene("server/starfill/engine/kv/kv_cache.py", "self.length += tokens", "self.length "),
 ]
 

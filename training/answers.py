@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 
 from instructions.build import REWRITES
-from starfill.evaluation.ask import Answer, Model
+from starfill.evaluation.ask import Answer, AnsweringModel
 from starfill.evaluation.jsonl import Record
 from starfill.evaluation.metrics import edit_similarity
 from starfill.evaluation.prompts import instruction
@@ -28,12 +28,12 @@ def first_of_each_task(file: Path, count: int) -> list[dict[str, str]]:
     return [example for task in sorted(found) for example in found[task][:count]]
 
 
-def items(model: Model, examples: Sequence[dict[str, str]]) -> list[Item]:
+def items(model: AnsweringModel, examples: Sequence[dict[str, str]]) -> list[Item]:
     """What to ask. Records: {"task_id", "layout", "sample", "completion", "expected"}; layout: the task."""
     return [_item(model, number, example) for number, example in enumerate(examples)]
 
 
-def _item(model: Model, number: int, example: dict[str, str]) -> Item:
+def _item(model: AnsweringModel, number: int, example: dict[str, str]) -> Item:
     def fields(answer: Answer) -> dict[str, str]:
         return {"completion": answer.text.strip(), "expected": example["output"]}
 

@@ -13,13 +13,13 @@ from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.loading.loader import choose_device, load_model
 from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.engine.model import LanguageModel
-from starfill.evaluation.cursors import Source
+from starfill.evaluation.cursors import SourceFile
 
 WINDOW = 1024  # tokens, or fewer where the model has fewer positions
 
 
 def bits_per_byte(
-    folder: Path, sources: Sequence[Source], report: Callable[[int, int], None] = lambda *_: None
+    folder: Path, sources: Sequence[SourceFile], report: Callable[[int, int], None] = lambda *_: None
 ) -> float:
     """Over whole files in windows that overlap by half: every token but a file's first ones is predicted from at least
     half a window. report(done, total) after each file."""

@@ -27,7 +27,7 @@ from starfill.cli.sampling import bar, generation_bar
 from starfill.cli.scoring import judged
 from starfill.errors import StarfillError
 from starfill.evaluation import benchmarks
-from starfill.evaluation.ask import Asker, Model
+from starfill.evaluation.ask import AnsweringModel, Asker
 from starfill.evaluation.cursors import random_cursors, read_sources
 from starfill.evaluation.jsonl import Output, Record
 from starfill.evaluation.problems import read_problems, with_suffix
@@ -49,13 +49,13 @@ ROWS = (
     (Layout.ANCHORED_PSM, False),
     (Layout.PSM, True),
 )
-Items = Callable[[Model, Layout, bool], list[Item]]
+Items = Callable[[AnsweringModel, Layout, bool], list[Item]]
 
 
 class Run:
     """One opened model, and where its samples are kept: an interrupted run goes on where it stopped."""
 
-    def __init__(self, model: Model, folder: Path) -> None:
+    def __init__(self, model: AnsweringModel, folder: Path) -> None:
         self.model, self.folder = model, folder
         self.asker = Asker(model, Sampling(), batch=1)
 
@@ -71,7 +71,7 @@ class Run:
 def rest_of_line(run: Run, args: argparse.Namespace) -> list[Line]:
     cursors = random_cursors(read_sources(args.build / "held_out.jsonl"), args.cases, args.seed)
 
-    def items(model: Model, layout: Layout, healed: bool) -> list[Item]:
+    def items(model: AnsweringModel, layout: Layout, healed: bool) -> list[Item]:
         return benchmarks.rests_of_lines(model, cursors, [layout], healed)
 
     return likenesses(run.by_layout("rest-of-line", items))
@@ -83,7 +83,7 @@ def infilling(run: Run, args: argparse.Namespace) -> list[Line]:
     problems = with_suffix(read_problems(file), file)
     problems = Random(args.seed).sample(problems, min(args.problems, len(problems)))
 
-    def items(model: Model, layout: Layout, healed: bool) -> list[Item]:
+    def items(model: AnsweringModel, layout: Layout, healed: bool) -> list[Item]:
         return benchmarks.infilling(model, problems, [layout], healed)
 
     check_available()

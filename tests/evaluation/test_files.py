@@ -9,7 +9,7 @@ import pytest
 
 from evaluation.made_up import ADD, GAP, lines, write
 from starfill.errors import RequestError
-from starfill.evaluation.cursors import Source, random_cursors, read_sources
+from starfill.evaluation.cursors import SourceFile, random_cursors, read_sources
 from starfill.evaluation.instructions import read_instructions
 from starfill.evaluation.jsonl import Output, read
 from starfill.evaluation.problems import read_problems, with_suffix
@@ -128,9 +128,9 @@ def test_sources_of_a_folder_and_of_lines(tmp_path: Path) -> None:
     (tmp_path / "a.rs").write_text("fn main() {}\n")
     (tmp_path / "c.bin").write_text("no source")
     (tmp_path / "latin.py").write_bytes("é = 1".encode("latin-1"))
-    assert read_sources(tmp_path) == [Source("a.rs", "fn main() {}\n"), Source("sub/b.py", "b = 1\n")]
+    assert read_sources(tmp_path) == [SourceFile("a.rs", "fn main() {}\n"), SourceFile("sub/b.py", "b = 1\n")]
     file = write(tmp_path / "s.jsonl", {"path": "x.py", "text": "a\r\nb"}, {"path": "y.py", "content": "c"})
-    assert read_sources(file) == [Source("x.py", "a\nb"), Source("y.py", "c")]
+    assert read_sources(file) == [SourceFile("x.py", "a\nb"), SourceFile("y.py", "c")]
     (tmp_path / "empty").mkdir()
     with pytest.raises(RequestError, match="no source files"):
         read_sources(tmp_path / "empty")
@@ -139,7 +139,7 @@ def test_sources_of_a_folder_and_of_lines(tmp_path: Path) -> None:
 
 
 def test_cursors_stand_in_lines_with_something_left(tmp_path: Path) -> None:
-    sources = [Source("a.py", "def f(x):\n\n    return x  \n\n"), Source("b.py", "\n\n  y = 1")]
+    sources = [SourceFile("a.py", "def f(x):\n\n    return x  \n\n"), SourceFile("b.py", "\n\n  y = 1")]
     cursors = random_cursors(sources, 500, seed=1)
     assert len({cursor.place for cursor in cursors}) == len(cursors)
     texts = {source.path: source.text for source in sources}
@@ -154,4 +154,4 @@ def test_cursors_stand_in_lines_with_something_left(tmp_path: Path) -> None:
     )  # fmt: skip
     assert random_cursors(sources, 5, seed=1) == random_cursors(sources, 5, seed=1)
     assert random_cursors(sources, 5, seed=1) != random_cursors(sources, 5, seed=2)
-    assert json.dumps([cursor.place for cursor in random_cursors([Source("e.py", "\n\n")], 3, 0)]) == "[]"
+    assert json.dumps([cursor.place for cursor in random_cursors([SourceFile("e.py", "\n\n")], 3, 0)]) == "[]"

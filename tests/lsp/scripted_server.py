@@ -31,7 +31,7 @@ from starfill.errors import CheckpointError, ConsentError, EngineError, NotPulle
 from starfill.jobs import ModelInfo
 from starfill.lsp.code_actions import preview, runner
 from starfill.lsp.models import model_loader, status
-from starfill.lsp.models.backend import Choice
+from starfill.lsp.models.backend import ModelChoice
 from starfill.text.diff import line_edits
 from starfill.text.document import Document
 from starfill.text.position import Edit, Span
@@ -295,8 +295,8 @@ class ScriptedBackend:
         return ScriptedInstructor(settings)
 
     def models(self):
-        here = [Choice(name, "here", 7_300_000_000) for name in sorted(self.pulled)]
-        return [Choice("bundled", "bundled", 7_000_000), *here, Choice("hub/known:branch", "known", None)]
+        here = [ModelChoice(name, "here", 7_300_000_000) for name in sorted(self.pulled)]
+        return [ModelChoice("bundled", "bundled", 7_000_000), *here, ModelChoice("hub/known:branch", "known", None)]
 
     def download_size(self, repository):
         print(f"asked about {repository}")
@@ -331,9 +331,9 @@ class ScriptedBackend:
 if __name__ == "__main__":
     from starfill.lsp.transport import serve_stdio, serve_tcp
 
-    model_loader.AGAIN = 0.05
+    model_loader.RETRY_AFTER = 0.05
     runner.COUNTING = preview.PAUSE = PAUSE
-    assert max(model_loader.AGAIN, status.SOON) < BUSY
+    assert max(model_loader.RETRY_AFTER, status.SOON) < BUSY
     signal.signal(signal.SIGUSR1, lambda *_: GO_ON.set())
     if len(sys.argv) > 1:
         serve_tcp(ScriptedBackend(), sys.argv[1], int(sys.argv[2]))

@@ -19,7 +19,7 @@ from lsp.profiles import ANSWERS, FULL
 from remote.fake_engine import FakeEngine
 from starfill.cli.main import main
 from starfill.errors import ConsentError
-from starfill.lsp.models.consent import Consents
+from starfill.lsp.models.consent import EngineConsents
 
 URI = "file:///a.py"
 ASK = "window/showMessageRequest"
@@ -150,7 +150,7 @@ def test_without_encryption_the_question_says_so(start):
             self.message = params.message
 
     client = Asked()
-    consents = Consents(client, None)
+    consents = EngineConsents(client, None)
     assert asyncio.run(consents.agreed(ConsentError("", "http://10.0.0.1:8000"))) is False
     assert "The connection is not encrypted." in client.message
 
@@ -267,7 +267,7 @@ SERVER = """
 from starfill.app.backend import LocalBackend
 from starfill.lsp.models import model_loader
 from starfill.lsp.transport import serve_stdio
-model_loader.AGAIN = 0.05
+model_loader.RETRY_AFTER = 0.05
 serve_stdio(LocalBackend())
 """
 

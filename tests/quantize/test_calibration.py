@@ -12,7 +12,7 @@ from starfill.checkpoint.config import CheckpointConfig, read_config
 from starfill.checkpoint.tokenizer import Tokenizer
 from starfill.config.folders import BUNDLED
 from starfill.errors import SettingsError
-from starfill.quantize.calibration import Sample, sequences
+from starfill.quantize.calibration import CalibrationSample, sequences
 
 CODE = "def area(width, height):\n    return width * height\n\n\n"
 EOS = 0  # of the bundled model
@@ -38,15 +38,15 @@ def jsonl(path: Path, *rows: object) -> Path:
 
 
 def test_the_default_is_the_same_every_time_and_of_the_asked_size(config: CheckpointConfig) -> None:
-    found = sequences(None, config, Sample(6, 200))
+    found = sequences(None, config, CalibrationSample(6, 200))
     assert [len(ids) for ids in found] == [200] * 6
-    assert found == sequences(None, config, Sample(6, 200))
-    assert found != sequences(None, config, Sample(6, 200, seed=1))
+    assert found == sequences(None, config, CalibrationSample(6, 200))
+    assert found != sequences(None, config, CalibrationSample(6, 200, seed=1))
 
 
 def test_a_text_file_is_cut_at_line_ends(tmp_path: Path, config: CheckpointConfig, tokenizer: Tokenizer) -> None:
     (tmp_path / "text.py").write_text(CODE * 60)
-    found = sequences(tmp_path / "text.py", config, Sample(3, 64))
+    found = sequences(tmp_path / "text.py", config, CalibrationSample(3, 64))
     text = text_of(tokenizer, [id for ids in found for id in ids if id != EOS])
     assert len(found) == 3
     assert set(text.splitlines()[:-1]) == set(CODE.splitlines())
@@ -55,7 +55,7 @@ def test_a_text_file_is_cut_at_line_ends(tmp_path: Path, config: CheckpointConfi
 @pytest.mark.parametrize("key", ["text", "content"])
 def test_jsonl_of_texts(key: str, tmp_path: Path, config: CheckpointConfig, tokenizer: Tokenizer) -> None:
     path = jsonl(tmp_path / "texts.jsonl", *({key: f"value_{n} = {n}\n" * 8, "path": "x.py"} for n in range(40)))
-    found = sequences(path, config, Sample(4, 100))
+    found = sequences(path, config, CalibrationSample(4, 100))
     text = text_of(tokenizer, [id for ids in found for id in ids if id != EOS])
     assert len(found) == 4
     assert any(EOS in ids for ids in found)  # between texts
@@ -64,7 +64,7 @@ def test_jsonl_of_texts(key: str, tmp_path: Path, config: CheckpointConfig, toke
 
 def test_jsonl_of_ids_is_taken_as_it_is(tmp_path: Path, config: CheckpointConfig) -> None:
     path = jsonl(tmp_path / "ids.jsonl", {"ids": [1, 2, 3]}, {"ids": [4, 5]}, {"ids": [6]})
-    assert sequences(path, config, Sample(2, 2)) == [[1, 2], [4, 5]]
+    assert sequences(path, config, CalibrationSample(2, 2)) == [[1, 2], [4, 5]]
 
 
 def test_a_folder_of_source_files(tmp_path: Path, config: CheckpointConfig, tokenizer: Tokenizer) -> None:
@@ -78,7 +78,7 @@ def test_a_folder_of_source_files(tmp_path: Path, config: CheckpointConfig, toke
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text * 200)
     (tmp_path / "latin1.py").write_bytes(b"caf\xe9 = 5\n" * 200)
-    ids = sequences(tmp_path, config, Sample(20, 64))
+    ids = sequences(tmp_path, config, CalibrationSample(20, 64))
     text = text_of(tokenizer, [id for sequence in ids for id in sequence if id != EOS])
     assert "alpha" in text and "beta" in text
     assert not any(word in text for word in ("hidden", "tested", "zero", "caf"))
@@ -90,7 +90,7 @@ def test_a_model_whose_tokenizer_adds_bos_is_calibrated_with_it(tmp_path: Path) 
     (tmp_path / "tokenizer_config.json").write_text('{"add_bos_token": true}')
     raw = json.loads((tmp_path / "config.json").read_text()) | {"bos_token_id": 7}
     (tmp_path / "config.json").write_text(json.dumps(raw))
-    found = sequences(None, read_config(tmp_path), Sample(3, 50))
+    found = sequences(None, read_config(tmp_path), CalibrationSample(3, 50))
     assert [(ids[0], len(ids)) for ids in found] == [(7, 50)] * 3
 
 
@@ -117,5 +117,5 @@ def test_one_sentence_for_what_cant_be_used(
     if content is not None:
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(SettingsError) as error:
-        sequences(path, config, Sample(2, 64))
+        sequences(path, config, CalibrationSample(2, 64))
     assert said in str(error.value) and str(path) in str(error.value)

@@ -6,5 +6,5 @@ from starfill.remote import engine, http
 
 engine.TYPING, engine.ASKING, engine.WHOLE = 1.0, 1.5, 2.5
 http.DESCRIBING = 1.0
-model_loader.AGAIN = 0.3
+model_loader.RETRY_AFTER = 0.3
 main()

@@ -12,7 +12,7 @@ import answers
 import evaluate
 from bits import bits_per_byte
 from model import make_config, make_model
-from starfill.evaluation.cursors import Source
+from starfill.evaluation.cursors import SourceFile
 from starfill.evaluation.score import Line
 from tokenizer import encode_text, load
 from tokenizer import save as save_tokenizer
@@ -38,7 +38,7 @@ def test_bits_per_byte_is_transformers(positions: int, tmp_path: Path) -> None:
                 logits = model(ids[None, first:target]).logits[0, -1:]
             nats += float(cross_entropy(logits, ids[target : target + 1]))
     expected = nats / math.log(2) / sum(len(text) for text in TEXTS)
-    sources = [Source(f"{i}.py", text) for i, text in enumerate(TEXTS)]
+    sources = [SourceFile(f"{i}.py", text) for i, text in enumerate(TEXTS)]
     assert bits_per_byte(tmp_path, sources) == pytest.approx(expected, rel=5e-3)  # the engine's linears are bf16
 
 

@@ -17,6 +17,7 @@ from starfill.config.folders import BUNDLED
 from starfill.config.settings import Settings
 from starfill.errors import EngineError
 from starfill.util.daemon_thread import in_daemon_thread
+from starfill.util.progress import OnProgress, ignore
 
 if TYPE_CHECKING:
     from starfill.assist.completion.assistant import Assistant
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
     from starfill.engine.loading.packed_cache import PackedCache
     from starfill.engine.scheduler import Scheduler
     from starfill.jobs import Engine, ModelInfo
-    from starfill.lsp.models.backend import Choice
-
-Report = Callable[[float, str], None]
+    from starfill.lsp.models.backend import ModelChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class Opened:
 class LocalBackend:
     """Loads models on this machine, for the language server and the commands."""
 
-    def load(self, settings: Settings, report: Report = lambda *_: None) -> Assistant | FallbackAssistant:
+    def load(self, settings: Settings, report: OnProgress = ignore) -> Assistant | FallbackAssistant:
         """An assistant over `open`, with the same errors; over two where the one here stands in for an engine."""
         from starfill.assist.completion.fallback import FallbackAssistant
 
@@ -73,7 +72,7 @@ class LocalBackend:
         return FallbackAssistant(first, second, settings, lambda: _assistant(self.open_engine(settings), settings))
 
     def load_instructor(
-        self, settings: Settings, report: Report = lambda *_: None, beside: object | None = None
+        self, settings: Settings, report: OnProgress = ignore, beside: object | None = None
     ) -> Instructor:
         """The instructor of the model that is set for it, with the errors of `open`.
 
@@ -97,7 +96,7 @@ class LocalBackend:
             opened = self.open(chosen, report, assistant.info if assistant else None)
         return Instructor(opened.engine, opened.tokenizer, opened.dialect, settings)
 
-    def open_engine(self, settings: Settings, report: Report = lambda *_: None) -> Opened:
+    def open_engine(self, settings: Settings, report: OnProgress = ignore) -> Opened:
         """Blocks until the engine that is set has said what it is. Raises StarfillError with the sentence to show.
 
         ConsentError where it is on another machine and the user hasn't agreed to that.
@@ -107,7 +106,7 @@ class LocalBackend:
         report(0.0, "Asking the engine")
         return Opened(*open_engine(settings, BUNDLED), settings)
 
-    def open(self, settings: Settings, report: Report = lambda *_: None, beside: ModelInfo | None = None) -> Opened:
+    def open(self, settings: Settings, report: OnProgress = ignore, beside: ModelInfo | None = None) -> Opened:
         """Blocks until the model is ready. Raises StarfillError with the sentence to show when it can't be used.
 
         beside: the model that is loaded already and has to fit into memory too.
@@ -158,16 +157,16 @@ class LocalBackend:
 
         allowed_engines.allow(origin)
 
-    def models(self) -> list[Choice]:
+    def models(self) -> list[ModelChoice]:
         """What could be loaded, or downloaded first: reads folders, asks nobody."""
         from starfill.checkpoint import hub
         from starfill.checkpoint.published import PUBLISHED
-        from starfill.lsp.models.backend import Choice
+        from starfill.lsp.models.backend import ModelChoice
 
         pulled = {str(each.repository): each.nbytes for each in hub.pulled() if each.lacking is None}
-        bundled = Choice("bundled", "bundled", sum(file.stat().st_size for file in BUNDLED.iterdir()))
-        here = [Choice(name, "here", nbytes) for name, nbytes in pulled.items()]
-        known = [Choice(name, "known", nbytes) for name, nbytes in PUBLISHED.items() if name not in pulled]
+        bundled = ModelChoice("bundled", "bundled", sum(file.stat().st_size for file in BUNDLED.iterdir()))
+        here = [ModelChoice(name, "here", nbytes) for name, nbytes in pulled.items()]
+        known = [ModelChoice(name, "known", nbytes) for name, nbytes in PUBLISHED.items() if name not in pulled]
         return [bundled, *here, *known]
 
     def download_size(self, repository: str) -> str:
@@ -177,7 +176,7 @@ class LocalBackend:
         plan = pull.plan(hub.Repository.named(repository))
         return hub.amount(plan.nbytes - plan.done)
 
-    def pull(self, repository: str, report: Report, stopped: Callable[[], bool]) -> None:
+    def pull(self, repository: str, report: OnProgress, stopped: Callable[[], bool]) -> None:
         """Blocks until the repository is in the cache. Raises StarfillError, also when `stopped` says so."""
         from starfill.checkpoint import hub, pull
 

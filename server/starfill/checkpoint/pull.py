@@ -27,7 +27,7 @@ PATIENCE = 20  # seconds for the hub to answer a question
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _ETAG = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # git's hash of a small file, SHA-256 of a large one
 
-Report = Callable[[int, str], None]
+OnBytes = Callable[[int, str], None]
 """How many bytes of a plan are here, and which file comes now."""
 Stopped = Callable[[], bool]
 """Whether to stop; asked every few seconds, from the thread that downloads."""
@@ -82,7 +82,7 @@ def plan(repository: Repository) -> Plan:
     return Plan(repository, str(info.sha), tuple(files[name] for name in wanted))
 
 
-def pull(plan: Plan, report: Report = lambda *_: None, stopped: Stopped = lambda: False) -> Path:
+def pull(plan: Plan, report: OnBytes = lambda *_: None, stopped: Stopped = lambda: False) -> Path:
     """Download what is missing and answer the folder; a later call goes on where this one was stopped or failed.
 
     Raises CheckpointError with the remedy; also when `stopped` says so. Two pulls of one file wait for each other.

@@ -13,7 +13,7 @@ from starfill.cli.scoring import RUNNING, check_running, json_option, judged, ru
 from starfill.errors import SettingsError
 
 if TYPE_CHECKING:
-    from starfill.evaluation.ask import Model
+    from starfill.evaluation.ask import AnsweringModel
     from starfill.evaluation.jsonl import Record
     from starfill.evaluation.problems import Problem
     from starfill.evaluation.score import Line
@@ -103,7 +103,7 @@ def infilling(data: Path, layouts: Sequence[str], no_healing: bool, **chosen: An
 
     problems = with_suffix(read_problems(data), data)[: chosen["limit"]]
 
-    def items(model: Model) -> list[Item]:
+    def items(model: AnsweringModel) -> list[Item]:
         return benchmarks.infilling(model, problems, benchmarks.layouts_of(model, layouts), not no_healing)
 
     check_running(chosen["run_code"], chosen["ks"])
@@ -131,7 +131,7 @@ def fim_exact(data: Path, layouts: Sequence[str], no_healing: bool, as_json: boo
 
     cursors = random_cursors(read_sources(data), chosen["limit"] or 300, chosen["seed"])
 
-    def items(model: Model) -> list[Item]:
+    def items(model: AnsweringModel) -> list[Item]:
         return benchmarks.rests_of_lines(model, cursors, benchmarks.layouts_of(model, layouts), not no_healing)
 
     show(likenesses(produced(items, **_how(chosen))), as_json)

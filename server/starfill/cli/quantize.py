@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from starfill.quantize.layerwise import LinearError, Report, Step
+    from starfill.quantize.layerwise import LinearError, OnStep, Step
 
 
 @click.command()
@@ -72,12 +72,12 @@ def quantize(
 
     DST holds the published GPTQ layout: Starfill, auto-gptq, gptqmodel and transformers load it.
     """
-    from starfill.quantize.calibration import Sample
+    from starfill.quantize.calibration import CalibrationSample
     from starfill.quantize.make import Request, make
     from starfill.quantize.spec import Spec
 
     spec = Spec(bits, group_size, desc_act, sym, damp)
-    sample = Sample(samples, sequence, seed)
+    sample = CalibrationSample(samples, sequence, seed)
     chosen = "rtn" if method == "rtn" else backend
     with _progress() as report:
         errors = make(Request(source, destination, spec, sample, calibration, chosen, device, copy_head), report)
@@ -102,7 +102,7 @@ def _print_errors(errors: list[LinearError]) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Report]:
+def _progress() -> Iterator[OnStep]:
     """A bar by layer and linear on a terminal, else a line for each layer."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn

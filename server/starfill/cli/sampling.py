@@ -17,7 +17,7 @@ from starfill.cli.options import engine_options, opened, settings_from
 from starfill.errors import SettingsError
 
 if TYPE_CHECKING:
-    from starfill.evaluation.ask import Model
+    from starfill.evaluation.ask import AnsweringModel
     from starfill.evaluation.jsonl import Record
     from starfill.evaluation.work import Item, Progress
     from starfill.jobs import Sampling
@@ -48,7 +48,7 @@ def sampling_options(command: Any) -> Any:
 
 
 def produced(
-    items: Callable[[Model], list[Item]],
+    items: Callable[[AnsweringModel], list[Item]],
     *,
     out: Path | None,
     samples: int,

@@ -15,11 +15,11 @@ from textual.widgets import Static, TextArea
 from starfill.demo import status_text
 from starfill.demo.buffer import Buffer
 from starfill.demo.client import Client, Json
-from starfill.demo.editor import Editor
-from starfill.demo.menu import Choice, Menu
+from starfill.demo.editor import TextEditor
+from starfill.demo.menu import Menu, MenuEntry
 from starfill.demo.panel import Panel
 from starfill.demo.receiver import Receiver
-from starfill.demo.rpc import Connection, ServerError
+from starfill.demo.rpc import ServerConnection, ServerError
 from starfill.demo.suggesting import Suggesting
 from starfill.errors import StarfillError
 
@@ -50,13 +50,13 @@ class Demo(App[None]):
     def __init__(self, buffer: Buffer, command: Sequence[str], options: Mapping[str, Any]) -> None:
         super().__init__()
         self.buffer, self._command, self._options = buffer, command, options
-        self.editor = Editor(buffer.text, buffer.language)
+        self.editor = TextEditor(buffer.text, buffer.language)
         self.panel = Panel()
         self.name_bar, self.how_bar, self.state_bar = (
             Static(classes="bar", id=each) for each in ("name", "how", "state")
         )
         self.receiver = Receiver(self)
-        self.client = Client(Connection(self.receiver.heard, self.receiver.answers, self.receiver.gone), buffer)
+        self.client = Client(ServerConnection(self.receiver.heard, self.receiver.answers, self.receiver.gone), buffer)
         self.suggesting = Suggesting(self.editor, self.client, self.show_how)
 
     def compose(self) -> ComposeResult:
@@ -104,7 +104,7 @@ class Demo(App[None]):
         self.suggesting.changed()
         self.show_name()
 
-    def on_editor_accepted(self, event: Editor.Accepted) -> None:
+    def on_text_editor_accepted(self, event: TextEditor.Accepted) -> None:
         self.suggesting.changed()
         self.attempt(self.client.accepted())
 
@@ -150,7 +150,7 @@ class Demo(App[None]):
     async def _act(self) -> None:
         self.suggesting.changed()
         actions = await self.client.actions(*self.editor.selection)
-        choices = [Choice(status_text.plain(each["title"]), _why_not(each)) for each in actions]
+        choices = [MenuEntry(status_text.plain(each["title"]), _why_not(each)) for each in actions]
         if not choices:
             self.say("there are no actions here", "information")
             return
@@ -160,7 +160,7 @@ class Demo(App[None]):
 
     async def _leave(self) -> None:
         if self.buffer.is_changed(self.editor.text):
-            answers = [Choice("Save and quit"), Choice("Quit without saving"), Choice("Stay")]
+            answers = [MenuEntry("Save and quit"), MenuEntry("Quit without saving"), MenuEntry("Stay")]
             chosen = await self.choose(f"{self.buffer.name} has changes.", answers)
             if chosen in (None, 2):
                 return
@@ -183,7 +183,7 @@ class Demo(App[None]):
 
         self.run_worker(attempted())
 
-    async def choose(self, title: str, choices: Sequence[Choice]) -> int | None:
+    async def choose(self, title: str, choices: Sequence[MenuEntry]) -> int | None:
         """The number of what the user chooses."""
         chosen: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         await self.push_screen(Menu(title, choices), chosen.set_result)

@@ -9,7 +9,7 @@ from typing import Any
 from starfill.demo.buffer import Buffer
 from starfill.demo.change import Change, Location
 from starfill.demo.ghost_text import Ghost
-from starfill.demo.rpc import Connection
+from starfill.demo.rpc import ServerConnection
 
 CAPABILITIES = {
     "general": {"positionEncodings": ["utf-32"]},
@@ -27,7 +27,7 @@ Json = dict[str, Any]
 class Client:
     """version: of the document as the server has it, 0 before it was opened."""
 
-    def __init__(self, connection: Connection, buffer: Buffer) -> None:
+    def __init__(self, connection: ServerConnection, buffer: Buffer) -> None:
         self._connection, self._buffer = connection, buffer
         self._tokens = count(1)
         self.version = 0

@@ -23,17 +23,17 @@ _OPENERS = (":", "{", "(", "[")  # what ends a line after which the next one sta
 _ROOM = 200  # cells beyond the longest line; Textual would cut a suggestion off there
 
 
-class Editor(TextArea):
+class TextEditor(TextArea):
     """The ghost goes with the next change or movement, unless that types what it says; it is never part of the text."""
 
     DEFAULT_CSS = """
-    Editor, Editor:focus {
+    TextEditor, TextEditor:focus {
         border: none;
         padding: 0;
         scrollbar-size-horizontal: 0;
         scrollbar-size-vertical: 1;
     }
-    Editor .text-area--suggestion {
+    TextEditor .text-area--suggestion {
         color: #8fb88f;
         text-style: italic;
     }

@@ -16,7 +16,7 @@ from textual.widgets.option_list import Option
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class MenuEntry:
     """why_not: the reason why it can't be chosen."""
 
     title: str
@@ -37,7 +37,7 @@ class Menu(ModalScreen[int | None]):
     Menu OptionList:focus { border: none; }
     """
 
-    def __init__(self, title: str, choices: Sequence[Choice]) -> None:
+    def __init__(self, title: str, choices: Sequence[MenuEntry]) -> None:
         super().__init__()
         self._title, self._choices = title, choices
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from starfill.demo import status_text
 from starfill.demo.applying import apply, edits_in
 from starfill.demo.client import Json
-from starfill.demo.menu import Choice
+from starfill.demo.menu import MenuEntry
 from starfill.demo.rpc import Answer, Heard
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from starfill.demo.buffer import Buffer
     from starfill.demo.client import Client
-    from starfill.demo.editor import Editor
+    from starfill.demo.editor import TextEditor
     from starfill.demo.panel import Panel
     from starfill.demo.suggesting import Suggesting
 
@@ -28,7 +28,7 @@ class Screen(Protocol):
     """What it needs of the application."""
 
     buffer: Buffer
-    editor: Editor
+    editor: TextEditor
     panel: Panel
     client: Client
     suggesting: Suggesting
@@ -37,7 +37,7 @@ class Screen(Protocol):
 
     def attempt(self, request: Coroutine[Any, Any, None]) -> None: ...
 
-    async def choose(self, title: str, choices: Sequence[Choice]) -> int | None: ...
+    async def choose(self, title: str, choices: Sequence[MenuEntry]) -> int | None: ...
 
     def say(self, message: str, severity: SeverityLevel) -> None: ...
 
@@ -105,7 +105,7 @@ class Receiver:
     async def _question(self, params: Json) -> Json | None:
         answers = params.get("actions") or []
         chosen = await self._app.choose(
-            status_text.plain(params["message"]), [Choice(each["title"]) for each in answers]
+            status_text.plain(params["message"]), [MenuEntry(each["title"]) for each in answers]
         )
         return None if chosen is None else answers[chosen]
 

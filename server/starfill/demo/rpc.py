@@ -31,7 +31,7 @@ class ServerError(Exception):
     """An error answer, or a server that is gone."""
 
 
-class Connection:
+class ServerConnection:
     """Event loop only, which never waits in it: what is sent is buffered, answers are awaited.
 
     heard, answers: by method. gone: called with a sentence when the process ends unasked.

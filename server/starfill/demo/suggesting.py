@@ -9,7 +9,7 @@ from typing import Any
 
 from starfill.demo.change import change
 from starfill.demo.client import Client
-from starfill.demo.editor import Editor
+from starfill.demo.editor import TextEditor
 from starfill.demo.rpc import ServerError
 
 DEBOUNCE = 0.03  # seconds without a key before the server is asked; what is pasted or held down comes as one
@@ -18,7 +18,7 @@ DEBOUNCE = 0.03  # seconds without a key before the server is asked; what is pas
 class Suggesting:
     """tell: hears what each answered request came to, as `starfill/lastCompletion` says it."""
 
-    def __init__(self, editor: Editor, client: Client, tell: Callable[[dict[str, Any]], object]) -> None:
+    def __init__(self, editor: TextEditor, client: Client, tell: Callable[[dict[str, Any]], object]) -> None:
         self._editor, self._client, self._tell = editor, client, tell
         self._sent: list[str] = []  # the lines as the server has them
         self._asking: asyncio.Task[None] | None = None

@@ -15,7 +15,7 @@ from starfill.jobs import Engine, Finish, Job, Priority, Sampling
 SEEDS = 1 << 20  # between those of one prompt and of the next: more samples than anyone draws
 
 
-class Model(Protocol):
+class AnsweringModel(Protocol):
     """An opened checkpoint; `app` provides it."""
 
     @property
@@ -57,7 +57,7 @@ class Answer:
 class Asker:
     """Asks one model. batch: how many answers are decoded together; it bounds memory and changes no answer."""
 
-    def __init__(self, model: Model, sampling: Sampling, batch: int) -> None:
+    def __init__(self, model: AnsweringModel, sampling: Sampling, batch: int) -> None:
         self._model, self._sampling, self._batch = model, sampling, batch
         self._index = TokenIndex(model.tokenizer.token_bytes)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from starfill.assist.prompts.family import Layout
 from starfill.errors import SettingsError
-from starfill.evaluation.ask import Answer, Model
+from starfill.evaluation.ask import Answer, AnsweringModel
 from starfill.evaluation.cursors import Cursor
 from starfill.evaluation.extract import program
 from starfill.evaluation.problems import Problem
@@ -15,7 +15,7 @@ from starfill.evaluation.prompts import SCRIPT, continuation, gap, instruction, 
 from starfill.evaluation.work import Item
 
 
-def humaneval(model: Model, problems: Sequence[Problem], max_new_tokens: int, form: str) -> list[Item]:
+def humaneval(model: AnsweringModel, problems: Sequence[Problem], max_new_tokens: int, form: str) -> list[Item]:
     """form: "instruction", "completion", or "auto", which takes the former for models tuned to follow instructions.
 
     Records: {"task_id", "sample", "completion", "answer", "cut_off"}; completion: the program in the answer.
@@ -24,7 +24,7 @@ def humaneval(model: Model, problems: Sequence[Problem], max_new_tokens: int, fo
     return [_function(model, problem, max_new_tokens, as_instruction) for problem in problems]
 
 
-def _function(model: Model, problem: Problem, max_new_tokens: int, as_instruction: bool) -> Item:
+def _function(model: AnsweringModel, problem: Problem, max_new_tokens: int, as_instruction: bool) -> Item:
     def fields(answer: Answer) -> dict[str, Any]:
         return {"completion": program(problem, answer.text), "answer": answer.text, "cut_off": answer.cut_off}
 
@@ -35,7 +35,9 @@ def _function(model: Model, problem: Problem, max_new_tokens: int, as_instructio
     return Item({"task_id": problem.task_id}, question, fields)
 
 
-def infilling(model: Model, problems: Sequence[Problem], layouts: Sequence[Layout], healed: bool) -> list[Item]:
+def infilling(
+    model: AnsweringModel, problems: Sequence[Problem], layouts: Sequence[Layout], healed: bool
+) -> list[Item]:
     """A line of each problem in each layout. Records: {"task_id", "layout", "sample", "completion", "expected"}."""
     return [
         Item(
@@ -48,7 +50,9 @@ def infilling(model: Model, problems: Sequence[Problem], layouts: Sequence[Layou
     ]
 
 
-def rests_of_lines(model: Model, cursors: Sequence[Cursor], layouts: Sequence[Layout], healed: bool) -> list[Item]:
+def rests_of_lines(
+    model: AnsweringModel, cursors: Sequence[Cursor], layouts: Sequence[Layout], healed: bool
+) -> list[Item]:
     """The rest of the line at each cursor, in each layout. Records as above; task_id: path:line:column."""
     return [
         Item(
@@ -66,7 +70,7 @@ def row(layout: Layout, healed: bool) -> str:
     return layout.value if healed else f"{layout.value}, not healed"
 
 
-def layouts_of(model: Model, chosen: Sequence[str]) -> list[Layout]:
+def layouts_of(model: AnsweringModel, chosen: Sequence[str]) -> list[Layout]:
     """The layouts of that name; "auto" is the model's best, "all" those that it fills in the middle with.
 
     Raises SettingsError for one that the model doesn't know.

@@ -17,7 +17,7 @@ TRIES = 3000  # in vain, one after the other; then there are no more places
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceFile:
     """A file under the path that a model is shown."""
 
     path: str
@@ -39,7 +39,7 @@ class Cursor:
         return f"{self.path}:{self.before.count(chr(10)) + 1}:{len(self.before) - self.before.rfind(chr(10))}"
 
 
-def read_sources(data: Path) -> list[Source]:
+def read_sources(data: Path) -> list[SourceFile]:
     """All source files below a folder, or the lines {"path", "text"} of a .jsonl file.
 
     Raises RequestError when nothing is found, or a line is wrong.
@@ -50,7 +50,7 @@ def read_sources(data: Path) -> list[Source]:
     return found
 
 
-def _from_folder(folder: Path) -> Iterator[Source]:
+def _from_folder(folder: Path) -> Iterator[SourceFile]:
     for path in sorted(folder.rglob("*")):
         if path.suffix not in SUFFIXES or not path.is_file() or path.stat().st_size > LARGEST:
             continue
@@ -58,16 +58,16 @@ def _from_folder(folder: Path) -> Iterator[Source]:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):  # not ours to judge: there are enough others
             continue
-        yield Source(path.relative_to(folder).as_posix(), text)
+        yield SourceFile(path.relative_to(folder).as_posix(), text)
 
 
-def _from_lines(file: Path) -> Iterator[Source]:
+def _from_lines(file: Path) -> Iterator[SourceFile]:
     for place, record in read(file):
         text = text_of(record, "text" if "text" in record else "content", place)
-        yield Source(text_of(record, "path", place), text.replace("\r\n", "\n").replace("\r", "\n"))
+        yield SourceFile(text_of(record, "path", place), text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-def random_cursors(sources: Sequence[Source], count: int, seed: int) -> list[Cursor]:
+def random_cursors(sources: Sequence[SourceFile], count: int, seed: int) -> list[Cursor]:
     """Different places: a file and a line by their lengths, then a column from the line's first character to its last.
 
     Fewer than `count` when the files have no more.

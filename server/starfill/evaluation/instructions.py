@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from starfill.errors import RequestError
-from starfill.evaluation.ask import Answer, Model
+from starfill.evaluation.ask import Answer, AnsweringModel
 from starfill.evaluation.jsonl import read, text_of
 from starfill.evaluation.prompts import instruction
 from starfill.evaluation.work import Item
 
 
 @dataclass(frozen=True, slots=True)
-class Instruction:
+class AskedInstruction:
     """idx: what it is known by in the output. given: the code that it is about, or "". place: FILE:LINE."""
 
     idx: int | str
@@ -23,12 +23,12 @@ class Instruction:
     place: str
 
 
-def read_instructions(path: Path) -> list[Instruction]:
+def read_instructions(path: Path) -> list[AskedInstruction]:
     """Lines {"idx", "Instruction"}; also "instruction", and "input". Without an idx a line is known by its number.
 
     Raises RequestError naming the line and the field, also for an idx that stands there twice.
     """
-    found: dict[int | str, Instruction] = {}
+    found: dict[int | str, AskedInstruction] = {}
     for number, (place, record) in enumerate(read(path)):
         idx = record.get("idx", record.get("id", number))
         if isinstance(idx, bool) or not isinstance(idx, (int, str)):
@@ -37,16 +37,16 @@ def read_instructions(path: Path) -> list[Instruction]:
             raise RequestError(f'{place}: "idx" {idx} stands in {found[idx].place} already')
         text = text_of(record, "Instruction" if "Instruction" in record else "instruction", place)
         given = text_of(record, "input", place) if record.get("input") else ""
-        found[idx] = Instruction(idx, text, given, place)
+        found[idx] = AskedInstruction(idx, text, given, place)
     return list(found.values())
 
 
-def items(model: Model, instructions: Sequence[Instruction], max_new_tokens: int) -> list[Item]:
+def items(model: AnsweringModel, instructions: Sequence[AskedInstruction], max_new_tokens: int) -> list[Item]:
     """What to ask, and the records to write. Raises RequestError for an instruction that is too long."""
     return [_item(model, each, max_new_tokens) for each in instructions]
 
 
-def _item(model: Model, asked: Instruction, max_new_tokens: int) -> Item:
+def _item(model: AnsweringModel, asked: AskedInstruction, max_new_tokens: int) -> Item:
     def fields(answer: Answer) -> dict[str, str | bool]:
         return {"instruction": asked.text, "output": answer.text.strip(), "cut_off": answer.cut_off}
 

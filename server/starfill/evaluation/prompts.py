@@ -10,7 +10,7 @@ from starfill.assist.completion.token_healing import MAX_DROPPED
 from starfill.assist.instruct.prompt import instruction_ids
 from starfill.assist.prompts.family import Dialect, Layout
 from starfill.errors import RequestError
-from starfill.evaluation.ask import Model, Question
+from starfill.evaluation.ask import AnsweringModel, Question
 from starfill.text.document import Document
 
 # What WizardCoder is asked on HumanEval (src/humaneval_gen.py of its repository).
@@ -21,18 +21,18 @@ LINE_TOKENS = 64  # more than a line of code needs
 FIM_CONTEXT = 2048  # tokens: as in an editor
 
 
-def is_tuned(model: Model) -> bool:
+def is_tuned(model: AnsweringModel) -> bool:
     """Whether the model was trained to follow instructions."""
     return model.dialect.instruct in model.dialect.family.instruct
 
 
-def instruction(model: Model, text: str, given: str, max_new_tokens: int, place: str) -> Question:
+def instruction(model: AnsweringModel, text: str, given: str, max_new_tokens: int, place: str) -> Question:
     """An instruction in the template of the model's family. Raises RequestError, which begins with `place`."""
     ids = instruction_ids(model.tokenizer, model.dialect, text, given)
     return Question(_fitting(ids, model, place), max_new_tokens, end=before_any(model.dialect.instruct.stops))
 
 
-def continuation(model: Model, prompt: str, max_new_tokens: int, place: str) -> Question:
+def continuation(model: AnsweringModel, prompt: str, max_new_tokens: int, place: str) -> Question:
     """The beginning of a function, to be continued. Errors as above."""
     bos = [] if model.dialect.bos is None else [model.dialect.bos]
     # Without the line end: a model writes it in one token with the indentation that follows.
@@ -41,7 +41,13 @@ def continuation(model: Model, prompt: str, max_new_tokens: int, place: str) -> 
 
 
 def gap(
-    model: Model, path: str, before: str, after: str, layout: Layout, healed: bool, end: Callable[[str], int | None]
+    model: AnsweringModel,
+    path: str,
+    before: str,
+    after: str,
+    layout: Layout,
+    healed: bool,
+    end: Callable[[str], int | None],
 ) -> Question:
     """One line, or the rest of one, between two texts, asked for as the language server asks.
 
@@ -56,7 +62,7 @@ def gap(
     return Question(prompt.ids, room, prompt.dropped, prompt.cut, end)
 
 
-def _unhealed(model: Model) -> Dialect:
+def _unhealed(model: AnsweringModel) -> Dialect:
     return replace(model.dialect, family=replace(model.dialect.family, healed=frozenset()))
 
 
@@ -80,7 +86,7 @@ def rest_of_line(text: str) -> int | None:
     return None if (at := text.find("\n")) < 0 else at
 
 
-def _fitting(ids: Sequence[int], model: Model, place: str) -> tuple[int, ...]:
+def _fitting(ids: Sequence[int], model: AnsweringModel, place: str) -> tuple[int, ...]:
     room = model.engine.info.context_length
     if len(ids) >= room:
         raise RequestError(f"{place}: the prompt has {len(ids)} tokens, but the model has room for {room}: shorten it")

@@ -11,7 +11,7 @@ from starfill.errors import RequestError
 from starfill.lsp.client import convert
 from starfill.lsp.documents.enablement import switch_from, uri_from
 from starfill.lsp.language_server import Server
-from starfill.lsp.models.status import Report
+from starfill.lsp.models.status import ServerStatus
 from starfill.lsp.protocol import LastCompletionParams
 
 
@@ -20,7 +20,7 @@ def initialize(ls: Server, params: types.InitializeParams) -> None:
 
 
 async def initialized(ls: Server, params: types.InitializedParams) -> None:
-    ls.session.status.set(Report("starting"))
+    ls.session.status.set(ServerStatus("starting"))
     ls.session.configuration.watch()
     await ls.session.configuration.refresh()
     ls.protocol.rehearse()  # while the model is being loaded

@@ -21,7 +21,7 @@ SKIPPED = {"test", "tests", "site-packages", "dist-packages", "idlelib", "lib2to
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class CalibrationSample:
     """How much to calibrate on: `count` sequences of `length` tokens, drawn with `seed`."""
 
     count: int = 128
@@ -33,7 +33,7 @@ class Sample:
             raise SettingsError(f"--samples {self.count} and --sequence {self.length} have to be positive numbers")
 
 
-def sequences(path: Path | None, config: CheckpointConfig, sample: Sample) -> list[list[int]]:
+def sequences(path: Path | None, config: CheckpointConfig, sample: CalibrationSample) -> list[list[int]]:
     """At most `sample.count` sequences of token ids.
 
     path: a text file; a JSONL whose lines have "text" or "content", or "ids", which are taken as they are in their
@@ -64,7 +64,7 @@ def sequences(path: Path | None, config: CheckpointConfig, sample: Sample) -> li
 
 
 def _packed(
-    pieces: Iterator[str], encode: Callable[[str], list[int]], config: CheckpointConfig, sample: Sample
+    pieces: Iterator[str], encode: Callable[[str], list[int]], config: CheckpointConfig, sample: CalibrationSample
 ) -> list[list[int]]:
     """Pieces of text behind each other, with the end-of-text token between them, cut into whole sequences."""
     first = _bos(config)

@@ -24,7 +24,7 @@ from starfill.checkpoint.config import CheckpointConfig, read_config
 from starfill.checkpoint.weights import Weights
 from starfill.engine.linear.reference import Packed
 from starfill.errors import SettingsError
-from starfill.quantize.layerwise import Report, Step
+from starfill.quantize.layerwise import OnStep, Step
 from starfill.quantize.skeleton import Skeleton
 from starfill.quantize.solver import MakeSolver
 from starfill.quantize.spec import Spec
@@ -39,7 +39,7 @@ def solver(
     ids: Sequence[Sequence[int]],
     skeleton: Skeleton,
     folder: Path,
-    report: Report,
+    report: OnStep,
 ) -> MakeSolver:
     """Runs it, with its own checkpoint in a folder inside `folder` until our loop has read it. Raises SettingsError."""
     scratch = TemporaryDirectory(dir=folder, prefix=".gptqmodel")
@@ -94,7 +94,7 @@ class Ready:
         return self._packed
 
 
-def _run(job: Path, report: Report) -> None:
+def _run(job: Path, report: OnStep) -> None:
     command = [sys.executable, "-m", "starfill.quantize.gptqmodel_worker", str(job)]
     environment = os.environ | {
         "GPTQMODEL_CPU_WORKERS": "2",  # with one for each core it waits on itself

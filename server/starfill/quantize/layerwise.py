@@ -41,7 +41,7 @@ class LinearError:
     error: float
 
 
-Report = Callable[[Step], None]
+OnStep = Callable[[Step], None]
 
 
 def plan(skeleton: Skeleton, spec: Spec) -> dict[str, Entry]:
@@ -63,11 +63,11 @@ def plan(skeleton: Skeleton, spec: Spec) -> dict[str, Entry]:
     return entries
 
 
-class Run:
+class LayerwiseRun:
     """One pass over the layers into a file that was made from `plan`."""
 
     def __init__(
-        self, skeleton: Skeleton, spec: Spec, make_solver: MakeSolver, out: TensorFile, report: Report
+        self, skeleton: Skeleton, spec: Spec, make_solver: MakeSolver, out: TensorFile, report: OnStep
     ) -> None:
         self._skeleton, self._spec, self._make_solver = skeleton, spec, make_solver
         self._out, self._report = out, report

@@ -12,8 +12,8 @@ from starfill.checkpoint.config import CheckpointConfig, read_config
 from starfill.engine.loading.loader import choose_device
 from starfill.errors import CheckpointError, SettingsError
 from starfill.quantize import auto_gptq, gptqmodel
-from starfill.quantize.calibration import Sample, sequences
-from starfill.quantize.layerwise import LinearError, Report, Run, plan
+from starfill.quantize.calibration import CalibrationSample, sequences
+from starfill.quantize.layerwise import LayerwiseRun, LinearError, OnStep, plan
 from starfill.quantize.skeleton import Skeleton, classic
 from starfill.quantize.solver import MakeSolver, RoundToNearest
 from starfill.quantize.spec import WEIGHTS_NAME, Spec
@@ -33,14 +33,14 @@ class Request:
     source: Path
     destination: Path
     spec: Spec = field(default_factory=Spec)
-    sample: Sample = field(default_factory=Sample)
+    sample: CalibrationSample = field(default_factory=CalibrationSample)
     calibration: Path | None = None
     backend: str = "auto"
     device: str = "auto"
     copy_head: bool = True
 
 
-def make(request: Request, report: Report = lambda _: None) -> list[LinearError]:
+def make(request: Request, report: OnStep = lambda _: None) -> list[LinearError]:
     """Writes the folder `request.destination`.
 
     Raises StarfillError, and leaves nothing behind, when the model, the settings or the calibration text can't be used.
@@ -62,7 +62,7 @@ def make(request: Request, report: Report = lambda _: None) -> list[LinearError]
     with new_folder(request.destination) as folder:
         make_solver = _solver(backend, config, spec, ids, skeleton, folder, report)
         with TensorFile(folder / f"{WEIGHTS_NAME}.safetensors", entries) as out:
-            errors = Run(skeleton, spec, make_solver, out, report)(ids)
+            errors = LayerwiseRun(skeleton, spec, make_solver, out, report)(ids)
         _write_settings(folder, config, spec)
         copy_companions(config.folder, folder)
     return errors
@@ -102,7 +102,7 @@ def _solver(
     ids: Sequence[Sequence[int]],
     skeleton: Skeleton,
     folder: Path,
-    report: Report,
+    report: OnStep,
 ) -> MakeSolver:
     if backend == "rtn":
         return RoundToNearest

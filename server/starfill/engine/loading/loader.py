@@ -3,7 +3,7 @@ on a GPU its steps are captured before the first one is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,8 +15,7 @@ from starfill.engine.model import LanguageModel
 from starfill.engine.models.decoder import Decoder
 from starfill.errors import SettingsError
 from starfill.jobs import ModelInfo
-
-Report = Callable[[float, str], None]  # fraction done 0..1, what is being done
+from starfill.util.progress import OnProgress, ignore
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ def load_model(
     opened: OpenedCheckpoint,
     device: torch.device,
     cache: PackedCache | None = None,
-    report: Report = lambda *_: None,
+    report: OnProgress = ignore,
     name: str = "",
     devices: Sequence[torch.device] = (),
 ) -> Loaded:

@@ -31,7 +31,7 @@ ENTRY = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
-class PackedWeights:
+class CachedWeights:
     """One checkpoint's repacked weights."""
 
     path: Path
@@ -84,10 +84,10 @@ class PackedCache:
         self._shrink(keep=key)
         return target
 
-    def entries(self) -> list[PackedWeights]:
+    def entries(self) -> list[CachedWeights]:
         """Oldest use first."""
         found = [
-            PackedWeights(path, sum(file.stat().st_size for file in path.iterdir()), path.stat().st_mtime)
+            CachedWeights(path, sum(file.stat().st_size for file in path.iterdir()), path.stat().st_mtime)
             for path in (self.folder.iterdir() if self.folder.is_dir() else ())
             if path.is_dir() and (ENTRY.fullmatch(path.name) or path.name.startswith("partial-"))
         ]

@@ -16,13 +16,11 @@ from starfill.config.settings import Settings
 from starfill.jobs import ModelInfo
 from starfill.text.document import Document
 from starfill.text.position import Span
-
-Report = Callable[[float, str], None]
-"""How far a load or download is, from 0 to 1, and what it is doing; may be called from any thread."""
+from starfill.util.progress import OnProgress
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ModelChoice:
     """A model that the setting `model` may name.
 
     where: it came with Starfill, is on this machine, or is known to be published. nbytes: of its files, None where that
@@ -110,7 +108,7 @@ class Instructor(Protocol):
 
 
 class Backend(Protocol):
-    def load(self, settings: Settings, report: Report) -> Assistant:
+    def load(self, settings: Settings, report: OnProgress) -> Assistant:
         """Blocks until the model is ready; StarfillError with the sentence to show when it can't be.
 
         NotPulledError for a repository that would have to be downloaded: that never happens here. ConsentError for an
@@ -118,7 +116,7 @@ class Backend(Protocol):
         """
         ...
 
-    def load_instructor(self, settings: Settings, report: Report, beside: Assistant | None) -> Instructor:
+    def load_instructor(self, settings: Settings, report: OnProgress, beside: Assistant | None) -> Instructor:
         """Blocks until actions can be asked for: of the model of `beside`, or of their own where one is set.
 
         StarfillError as `load`, also when the two models don't fit into memory together.
@@ -129,7 +127,7 @@ class Backend(Protocol):
         """The user has agreed to an engine on another machine, now and later."""
         ...
 
-    def models(self) -> list[Choice]:
+    def models(self) -> list[ModelChoice]:
         """What could be loaded, or downloaded first. Reads the disk and blocks; asks nobody."""
         ...
 
@@ -137,7 +135,7 @@ class Backend(Protocol):
         """What `pull` would download, in words like "7.3 GB". Contacts the hub and blocks; StarfillError as below."""
         ...
 
-    def pull(self, repository: str, report: Report, stopped: Callable[[], bool]) -> None:
+    def pull(self, repository: str, report: OnProgress, stopped: Callable[[], bool]) -> None:
         """Download a repository, so that `load` finds it. Blocks; asks `stopped` now and then.
 
         StarfillError when it can't be downloaded or was stopped; the next time goes on from there.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from starfill.errors import StarfillError
 from starfill.lsp.client.progress import Progress
-from starfill.lsp.models.backend import Report
 from starfill.util.daemon_thread import in_daemon_thread
+from starfill.util.progress import OnProgress
 
 if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
@@ -19,7 +19,9 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-async def shown_work(client: LanguageServer, title: str | None, work: Callable[[Report], T], failed: str) -> T:
+async def run_with_progress(
+    client: LanguageServer, title: str | None, work: Callable[[OnProgress], T], failed: str
+) -> T:
     """The result of `work`, which says how far it is. StarfillError for every failure: `failed` is what it begins with.
 
     title: None for work that is too quick to be shown. Cancelling ends the waiting; the thread finds its own end.

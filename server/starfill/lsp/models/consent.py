@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
 
-class Consents:
+class EngineConsents:
     """Asks once for each origin, whoever needs it: a no holds until the server ends."""
 
     def __init__(self, client: LanguageServer, backend: Backend) -> None:

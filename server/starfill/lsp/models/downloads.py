@@ -23,7 +23,7 @@ T = TypeVar("T")
 ASK_THE_HUB = "Ask the hub"
 
 
-class Puller:
+class Downloader:
     """Knows how to ask and how to download; what to do then is the loader's."""
 
     def __init__(self, client: LanguageServer, backend: Backend) -> None:

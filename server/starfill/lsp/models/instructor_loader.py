@@ -9,7 +9,7 @@ from starfill.assist.instruct.actions import Action
 from starfill.config.settings import Settings
 from starfill.errors import ConsentError, StarfillError
 from starfill.lsp.models.backend import Assistant, Backend, Instructor
-from starfill.lsp.models.background_work import shown_work
+from starfill.lsp.models.background_work import run_with_progress
 from starfill.lsp.models.model_loader import ModelLoader
 from starfill.lsp.models.status import Status
 from starfill.text.document import Document
@@ -119,7 +119,7 @@ class InstructorLoader:
         )
         if settings.acts_remotely:
             title, failed = "Starfill: asking the engine", "The engine could not be asked"
-        return await shown_work(
+        return await run_with_progress(
             self._client,
             title if own else None,  # else nothing is read from disk
             lambda report: self._backend.load_instructor(settings, report, beside),

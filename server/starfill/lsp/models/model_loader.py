@@ -13,17 +13,17 @@ from starfill.config.settings import Settings
 from starfill.errors import ConsentError, EngineError, NotPulledError, StarfillError
 from starfill.lsp.client.messages import tell
 from starfill.lsp.models.backend import Assistant, Backend
-from starfill.lsp.models.backend import Report as LoadReport
-from starfill.lsp.models.background_work import shown_work
-from starfill.lsp.models.consent import Consents
-from starfill.lsp.models.downloads import Puller
-from starfill.lsp.models.status import Report, State, Status
+from starfill.lsp.models.background_work import run_with_progress
+from starfill.lsp.models.consent import EngineConsents
+from starfill.lsp.models.downloads import Downloader
+from starfill.lsp.models.status import ServerStatus, State, Status
 from starfill.util.daemon_thread import in_daemon_thread
+from starfill.util.progress import OnProgress
 
 if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
-AGAIN = 10.0  # seconds until it is tried again with an engine that isn't there, or isn't allowed
+RETRY_AFTER = 10.0  # seconds until it is tried again with an engine that isn't there, or isn't allowed
 
 
 class ModelLoader:
@@ -33,12 +33,12 @@ class ModelLoader:
         self._client, self._backend, self._status = client, backend, status
         self._settings = Settings()
         self._task: asyncio.Task[None] | None = None
-        self._puller = Puller(client, backend)
+        self._downloader = Downloader(client, backend)
         self._offers: dict[str, asyncio.Task[None]] = {}  # by repository, or origin of an engine; each is made once
-        self._pulls: dict[str, asyncio.Task[None]] = {}  # by repository, while they run
+        self._downloads: dict[str, asyncio.Task[None]] = {}  # by repository, while they run
         self._failure: StarfillError | None = None  # of the last attempt
-        self._again: asyncio.Task[None] | None = None
-        self.consents = Consents(client, backend)
+        self._retry: asyncio.Task[None] | None = None
+        self.consents = EngineConsents(client, backend)
         self.assistant: Assistant | None = None
 
     def use(self, settings: Settings) -> None:
@@ -65,8 +65,8 @@ class ModelLoader:
         A second call while it is being downloaded changes nothing.
         """
         repository = _canonical(repository)
-        if repository not in self._pulls:
-            self._pulls[repository] = asyncio.create_task(self._pull(repository))
+        if repository not in self._downloads:
+            self._downloads[repository] = asyncio.create_task(self._download(repository))
 
     def forget(self, uri: str) -> None:
         """A document or notebook was closed."""
@@ -88,55 +88,55 @@ class ModelLoader:
         while True:
             settings = self._settings
             if not quietly:
-                self._tell("loading", "Asking the engine" if settings.completes_remotely else "Loading the model")
-            loaded = await self._try(settings, old, quietly)
+                self._set_status("loading", "Asking the engine" if settings.completes_remotely else "Loading the model")
+            loaded = await self._load_once(settings, old, quietly)
             if _same_model(settings, self._settings):
                 break
             old = None if isinstance(loaded, StarfillError) else loaded
             quietly = False
         self._failure = loaded if isinstance(loaded, StarfillError) else None
         if isinstance(loaded, StarfillError):
-            self._failed(loaded, quietly)
+            self._on_failure(loaded, quietly)
             return
         if self._settings != settings:
             loaded.configure(self._settings)
         self.assistant = loaded
         self._warn(loaded)
-        self._heard(loaded, None)
+        self._on_trouble(loaded, None)
         loop = asyncio.get_running_loop()
 
         def told(trouble: str | None) -> None:
             with suppress(RuntimeError):  # the loop is closed: the server has ended
-                loop.call_soon_threadsafe(self._heard, loaded, trouble)
+                loop.call_soon_threadsafe(self._on_trouble, loaded, trouble)
 
         loaded.watch(told)
 
-    def _heard(self, assistant: Assistant, trouble: str | None) -> None:
+    def _on_trouble(self, assistant: Assistant, trouble: str | None) -> None:
         """An engine elsewhere fails, or works (again): seen in the status, never in a message. One here goes on."""
         if assistant is not self.assistant:
             return
         info = assistant.info
         if trouble is None:
-            self._status.set(Report("ready", "", info.name, info.device))
+            self._status.set(ServerStatus("ready", "", info.name, info.device))
         elif not self._settings.completes_remotely:
-            self._status.set(Report("ready", trouble, info.name, info.device))
+            self._status.set(ServerStatus("ready", trouble, info.name, info.device))
             self._show(types.MessageType.Warning, trouble)
         elif (other := assistant.substitute) is not None:
             instead = f"{other.name} on this machine suggests instead: {trouble}"
-            self._status.set(Report("ready", instead, other.name, other.device))
+            self._status.set(ServerStatus("ready", instead, other.name, other.device))
         else:
-            self._status.set(Report("error", trouble, info.name, info.device))
+            self._status.set(ServerStatus("error", trouble, info.name, info.device))
 
     def _warn(self, assistant: Assistant) -> None:
         """Say it when the model can't follow one of the settings."""
         if assistant.problem is not None:
             self._show(types.MessageType.Warning, assistant.problem)
 
-    async def _try(self, settings: Settings, old: Assistant | None, quietly: bool) -> Assistant | StarfillError:
+    async def _load_once(self, settings: Settings, old: Assistant | None, quietly: bool) -> Assistant | StarfillError:
         """The assistant, or the sentence that says why there is none."""
         loop = asyncio.get_running_loop()
 
-        def work(report: LoadReport) -> Assistant:
+        def work(report: OnProgress) -> Assistant:
             def told(fraction: float, message: str) -> None:
                 report(fraction, message)
                 loop.call_soon_threadsafe(self._status.progress, fraction)
@@ -149,31 +149,31 @@ class ModelLoader:
         if settings.completes_remotely:
             title, failed = "Starfill: asking the engine", "The engine could not be asked"
         try:
-            return await shown_work(self._client, None if quietly else title, work, failed)
+            return await run_with_progress(self._client, None if quietly else title, work, failed)
         except StarfillError as error:
             return error
 
-    def _failed(self, error: StarfillError, quietly: bool) -> None:
+    def _on_failure(self, error: StarfillError, quietly: bool) -> None:
         """Say why there is no model; offer to download it where that is what is missing."""
         repository = error.repository if isinstance(error, NotPulledError) else None
-        if repository in self._pulls:
-            self._tell("loading", f"Downloading {repository}")
+        if repository in self._downloads:
+            self._set_status("loading", f"Downloading {repository}")
             return
-        self._tell("error", str(error))
+        self._set_status("error", str(error))
         if isinstance(error, ConsentError):
             if error.origin not in self._offers:
-                self._offers[error.origin] = asyncio.create_task(self._ask_for(error))
+                self._offers[error.origin] = asyncio.create_task(self._ask_consent(error))
         elif repository is None:
             if not (quietly and isinstance(error, EngineError)):
                 self._show(types.MessageType.Error, str(error))
         elif repository not in self._offers:
-            self._offers[repository] = asyncio.create_task(self._offer(repository, str(error)))
+            self._offers[repository] = asyncio.create_task(self._offer_download(repository, str(error)))
         if isinstance(error, (ConsentError, EngineError)):
-            if self._again is not None:
-                self._again.cancel()
-            self._again = asyncio.create_task(self._load_again(self._settings))
+            if self._retry is not None:
+                self._retry.cancel()
+            self._retry = asyncio.create_task(self._load_later(self._settings))
 
-    async def _ask_for(self, needed: ConsentError) -> None:
+    async def _ask_consent(self, needed: ConsentError) -> None:
         agreed = await self.consents.agreed(needed)
         if agreed is None:
             self._show(types.MessageType.Error, str(needed))
@@ -183,46 +183,46 @@ class ModelLoader:
             if isinstance(self._failure, ConsentError) and self._failure.origin == needed.origin:
                 self._task = asyncio.create_task(self._load())
 
-    async def _load_again(self, settings: Settings) -> None:
+    async def _load_later(self, settings: Settings) -> None:
         """An engine may be there soon, or be allowed on a command line."""
-        await asyncio.sleep(AGAIN)
+        await asyncio.sleep(RETRY_AFTER)
         if self._idle and settings == self._settings:
             self._task = asyncio.create_task(self._load(quietly=True))
 
-    async def _offer(self, repository: str, sentence: str) -> None:
+    async def _offer_download(self, repository: str, sentence: str) -> None:
         try:
-            agreed = await self._puller.agreed(repository)
+            agreed = await self._downloader.agreed(repository)
         except StarfillError as error:
-            self._ended(repository, error)
+            self._on_download_end(repository, error)
             return
         if agreed is None:
             self._show(types.MessageType.Error, sentence)
         elif agreed:
             self.pull(repository)
 
-    async def _pull(self, repository: str) -> None:
+    async def _download(self, repository: str) -> None:
         if self._wants(repository):
-            self._tell("loading", f"Downloading {repository}")
+            self._set_status("loading", f"Downloading {repository}")
         failure = None
         try:
-            await self._puller.pull(repository, partial(self._pulling, repository))
+            await self._downloader.pull(repository, partial(self._on_download_progress, repository))
         except StarfillError as error:
             failure = error
         if self._task is not None:
             await asyncio.wait([self._task])  # a load that began without what is here now
-        del self._pulls[repository]
-        self._ended(repository, failure)
+        del self._downloads[repository]
+        self._on_download_end(repository, failure)
 
-    def _pulling(self, repository: str, fraction: float) -> None:
+    def _on_download_progress(self, repository: str, fraction: float) -> None:
         if self._wants(repository):
             self._status.progress(fraction)
 
-    def _ended(self, repository: str, failure: StarfillError | None) -> None:
+    def _on_download_end(self, repository: str, failure: StarfillError | None) -> None:
         """A download has succeeded or failed: go on from there, or say it."""
         wanted = self._wants(repository)
         if failure is not None:
             if wanted:
-                self._tell("error", str(failure))
+                self._set_status("error", str(failure))
             self._show(types.MessageType.Error, str(failure))
         elif wanted:
             self._task = asyncio.create_task(self._load())
@@ -238,12 +238,12 @@ class ModelLoader:
         """Whether nothing is loaded or being loaded, though something was tried."""
         return self._task is not None and self._task.done() and self.assistant is None
 
-    def _tell(self, state: State, message: str) -> None:
+    def _set_status(self, state: State, message: str) -> None:
         settings = self._settings
         model, device = (
             (settings.engine_model, "") if settings.completes_remotely else (settings.model, settings.device)
         )
-        self._status.set(Report(state, message, model, device))
+        self._status.set(ServerStatus(state, message, model, device))
 
     def _show(self, kind: types.MessageType, message: str) -> None:
         tell(self._client, kind, message)

@@ -14,7 +14,7 @@ State = Literal["starting", "loading", "ready", "paused", "busy", "error"]
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ServerStatus:
     """progress: from 0 to 1 while loading or downloading, None where that isn't known."""
 
     state: State
@@ -27,19 +27,19 @@ class Report:
 class Status:
     def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
         self._send = send
-        self._report = Report("starting")
-        self._sent: Report | None = None
+        self._status = ServerStatus("starting")
+        self._sent: ServerStatus | None = None
         self._computing = 0
         self._paused = ""
 
-    def set(self, report: Report) -> None:
-        self._report = report
+    def set(self, status: ServerStatus) -> None:
+        self._status = status
         self._tell()
 
     def progress(self, fraction: float) -> None:
         """How far what is being loaded is; told by whole percents."""
-        if self._report.state == "loading":
-            self.set(replace(self._report, progress=round(min(max(fraction, 0.0), 1.0), 2)))
+        if self._status.state == "loading":
+            self.set(replace(self._status, progress=round(min(max(fraction, 0.0), 1.0), 2)))
 
     def pause(self, why: str) -> None:
         """While there is a reason, "ready" is shown as "paused"; "" for none."""
@@ -64,7 +64,7 @@ class Status:
     @property
     def why_not(self) -> str:
         """Why there are no suggestions, for a server that has no model (now)."""
-        return self._report.message if self._report.state == "error" else "the model is still loading"
+        return self._status.message if self._status.state == "error" else "the model is still loading"
 
     def _tell(self) -> None:
         seen = self._seen
@@ -73,9 +73,9 @@ class Status:
             self._send(asdict(seen))
 
     @property
-    def _seen(self) -> Report:
-        if self._report.state != "ready":
-            return self._report
+    def _seen(self) -> ServerStatus:
+        if self._status.state != "ready":
+            return self._status
         if self._computing:
-            return replace(self._report, state="busy")
-        return replace(self._report, state="paused", message=self._paused) if self._paused else self._report
+            return replace(self._status, state="busy")
+        return replace(self._status, state="paused", message=self._paused) if self._paused else self._status
