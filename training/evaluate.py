@@ -35,7 +35,7 @@ from starfill.evaluation.sandbox.run import check_available
 from starfill.evaluation.score import Line, joined, likenesses
 from starfill.evaluation.work import Item, produce
 from starfill.jobs import Sampling
-from starfill.quantize.calibration import Sample
+from starfill.quantize.calibration import CalibrationSample
 from starfill.quantize.make import Request, make
 
 HERE = Path(__file__).parent
@@ -106,7 +106,8 @@ def bits(args: argparse.Namespace) -> list[Line]:
         models = {"as shipped": args.model}
         if args.unquantized.exists():
             models |= {"unquantized": args.unquantized, "rounded to nearest": Path(folder) / "rtn"}
-            make(Request(args.unquantized, models["rounded to nearest"], sample=Sample(1, 256), backend="rtn"))
+            sample = CalibrationSample(1, 256)
+            make(Request(args.unquantized, models["rounded to nearest"], sample=sample, backend="rtn"))
         else:
             print(f"{args.unquantized} isn't there: bits per byte of the model as it ships only")
         for name, model in models.items():

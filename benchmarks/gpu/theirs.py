@@ -47,7 +47,7 @@ def generate(shape: Shape, layout: Layout, device: torch.device, dtype: torch.dt
     raw = {name: value for name, value in shape.config_json().items() if name != "torch_dtype"}
     config = their.AutoConfig.for_model(raw.pop("model_type"), **raw)
     with device:
-        model = their.AutoModelForCausalLM.from_config(config, dtype=dtype).eval()
+        model = their.AutoModelForCausalLM.from_config(config).to(dtype).eval()
     through, why = quantized(model, shape, layout, device, dtype)
     length = min(PROMPT, config.max_position_embeddings - tokens - 1)
     ids = torch.randint(0, config.vocab_size, (1, length), device=device)
