@@ -33,7 +33,7 @@ runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
 def on_a_bare_machine(*arguments: str) -> str:
-    command = [sys.executable, "-W", "error", "-c", BARE, *arguments]
+    command = [sys.executable, "-c", BARE, *arguments]
     environment = {"PYTHONPATH": "server:benchmarks", "PATH": "", "HOME": "/nowhere"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
