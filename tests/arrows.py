@@ -26,7 +26,7 @@ _FLOORS = {
     "app": "assist.completion assist.instruct assist.prompts checkpoint config engine engine.kv engine.loading "
     "errors jobs lsp.models remote util",
     "demo": "code errors lsp util",
-    "evaluation": "assist.completion assist.instruct assist.prompts code errors evaluation.sandbox jobs text",
+    "evaluation": "assist.completion assist.instruct assist.prompts code config errors evaluation.sandbox jobs text",
     "lsp": "assist.completion code config errors lsp.client lsp.code_actions lsp.documents lsp.models text util",
     "lsp.code_actions": "assist.instruct code errors lsp.client lsp.documents lsp.models text util",
     "lsp.models": "assist.completion assist.instruct config errors jobs lsp.client text util",
@@ -34,7 +34,7 @@ _FLOORS = {
     "lsp.client": "config text util",
     "assist.instruct": "assist.completion assist.prompts code config errors jobs text util",
     "assist.completion": "assist.prompts code config errors jobs text util",
-    "assist.prompts": "errors",
+    "assist.prompts": "config errors",
     "quantize": "checkpoint engine.linear engine.loading errors",
     "remote": "errors jobs remote.apis",
     "remote.apis": "jobs",

@@ -21,10 +21,10 @@ from typing import Any
 
 import answers
 from bits import bits_per_byte
-from starfill.assist.prompts.family import Layout
 from starfill.cli.options import opened, settings_from
 from starfill.cli.sampling import bar, generation_bar
 from starfill.cli.scoring import judged
+from starfill.config.choices import Layout
 from starfill.errors import StarfillError
 from starfill.evaluation import benchmarks
 from starfill.evaluation.ask import AnsweringModel, Asker

@@ -41,8 +41,10 @@ class OwnInstruction:
 
 
 def one_of(literal: Any) -> Allowed:
-    values = get_args(literal)
+    return one_of_values(*get_args(literal))
 
+
+def one_of_values(*values: str) -> Allowed:
     def check(value: Any) -> Any:
         if value not in values:
             raise ValueError

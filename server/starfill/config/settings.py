@@ -13,6 +13,7 @@ from starfill.config.checks import (
     OwnInstruction,
     number,
     one_of,
+    one_of_values,
     own_instructions,
     text,
     text_or_nothing,
@@ -20,27 +21,9 @@ from starfill.config.checks import (
     whole,
     yes_or_no,
 )
+from starfill.config.choices import FAMILY_NAMES, Layout
 
 Device = Literal["auto", "cpu", "cuda"]
-Layout = Literal["auto", "anchored-psm", "psm", "spm", "prefix"]
-ModelFamily = Literal[
-    "auto",
-    "starfill",
-    "starcoder",
-    "starcoder2",
-    "santacoder",
-    "wizardcoder",
-    "wizardcoder-python",
-    "codellama",
-    "codellama-70b",
-    "llama",
-    "deepseek-coder",
-    "qwen2.5-coder",
-    "codegemma",
-    "granite",
-    "codestral",
-    "plain",
-]
 MultiLine = Literal["auto", "never", "always"]
 EngineKind = Literal["auto", "openai", "vllm", "sglang", "tgi", "llama.cpp", "llama-cpp-python"]
 EngineUse = Literal["all", "completions", "actions"]
@@ -66,16 +49,19 @@ class Settings:
         default="auto",
         metadata=about(one_of(Device), "Where the model runs; `auto` takes a GPU when there is one."),
     )
-    family: ModelFamily = field(
+    family: str = field(
         default="auto",
         metadata=about(
-            one_of(ModelFamily),
+            one_of_values("auto", *FAMILY_NAMES),
             "How the model is spoken to: the prompts that its family was trained with; `auto` tells it from its files.",
         ),
     )
-    layout: Layout = field(
+    layout: str = field(
         default="auto",
-        metadata=about(one_of(Layout), "The order of a prompt's parts; `auto` takes the best one for the model."),
+        metadata=about(
+            one_of_values("auto", *(layout.value for layout in Layout)),
+            "The order of a prompt's parts; `auto` takes the best one for the model.",
+        ),
     )
     context_tokens: int = field(
         default=0,
@@ -173,10 +159,12 @@ class Settings:
             Allowed("text, or empty", text_or_nothing, TEXT), "Its model, where it has several.", "engine.model"
         ),
     )
-    engine_family: ModelFamily = field(
+    engine_family: str = field(
         default="auto",
         metadata=about(
-            one_of(ModelFamily), "As `family`, for the engine's model; `auto` tells it from its name.", "engine.family"
+            one_of_values("auto", *FAMILY_NAMES),
+            "As `family`, for the engine's model; `auto` tells it from its name.",
+            "engine.family",
         ),
     )
     engine_tokenizer: str = field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from starfill.assist.prompts.family import Layout
+from starfill.config.choices import Layout
 from starfill.errors import SettingsError
 from starfill.evaluation.ask import Answer, AnsweringModel
 from starfill.evaluation.cursors import Cursor

@@ -8,7 +8,8 @@ from dataclasses import replace
 from starfill.assist.completion.fim_prompt import Setup, plan
 from starfill.assist.completion.token_healing import MAX_DROPPED
 from starfill.assist.instruct.prompt import instruction_ids
-from starfill.assist.prompts.family import Dialect, Layout
+from starfill.assist.prompts.family import Dialect
+from starfill.config.choices import Layout
 from starfill.errors import RequestError
 from starfill.evaluation.ask import AnsweringModel, Question
 from starfill.text.document import Document

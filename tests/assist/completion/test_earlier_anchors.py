@@ -6,7 +6,7 @@ import pytest
 
 from assist.completion.test_fim_prompt import CODE, Typist, opened, setup
 from starfill.assist.completion.fim_prompt import EARLIER
-from starfill.assist.prompts.family import Layout
+from starfill.config.choices import Layout
 
 LAYOUTS = [Layout.ANCHORED_PSM, Layout.SPM]
 

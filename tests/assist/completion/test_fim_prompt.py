@@ -14,7 +14,7 @@ from starfill.assist.completion import fim_prompt
 from starfill.assist.completion.context_window import model_text
 from starfill.assist.completion.fim_prompt import Anchor, Prompt, Setup, plan
 from starfill.assist.completion.token_healing import MAX_DROPPED
-from starfill.assist.prompts.family import Layout
+from starfill.config.choices import Layout
 from starfill.text.document import Document
 
 TOKENIZER = ToyTokenizer()

@@ -13,7 +13,7 @@ import pytest
 from starfill.app.backend import LocalBackend
 from starfill.assist.completion.assistant import Assistant
 from starfill.assist.completion.result import Figures
-from starfill.config.settings import Layout, Settings
+from starfill.config.settings import Settings
 from starfill.jobs import Engine, Job, ModelInfo, Priority, Ticket
 from starfill.text.document import Document
 from starfill.text.position import Edit
@@ -21,7 +21,7 @@ from starfill.text.position import Edit
 LINES = inspect.getsource(textwrap).splitlines(keepends=True)[:160]
 BEFORE, AFTER = "".join(LINES[:120]), "".join(LINES[120:])
 FEW = 4  # tokens: the one typed, and what healing takes back
-APPENDING: tuple[Layout, ...] = ("anchored-psm", "spm", "prefix")
+APPENDING: tuple[str, ...] = ("anchored-psm", "spm", "prefix")
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ class Editor:
         await self.edit(edit.start, edit.end, edit.text)
 
 
-def session(assistant: Assistant, layout: Layout, text: str = BEFORE) -> Editor:
+def session(assistant: Assistant, layout: str, text: str = BEFORE) -> Editor:
     assistant.configure(Settings(layout=layout))
     uri = f"file:///{layout}.py"
     assistant.forget(uri)
@@ -75,7 +75,7 @@ async def undo(editor: Editor, to: Document, offset: int) -> None:
 
 
 @pytest.mark.parametrize("layout", APPENDING)
-def test_typing_and_undoing_it(assistant: Assistant, layout: Layout) -> None:
+def test_typing_and_undoing_it(assistant: Assistant, layout: str) -> None:
     async def script() -> None:
         editor = session(assistant, layout)
         await editor.look()
@@ -90,7 +90,7 @@ def test_typing_and_undoing_it(assistant: Assistant, layout: Layout) -> None:
 
 
 @pytest.mark.parametrize("layout", APPENDING)
-def test_accepting_and_undoing_it(assistant: Assistant, layout: Layout) -> None:
+def test_accepting_and_undoing_it(assistant: Assistant, layout: str) -> None:
     async def script() -> None:
         editor = session(
             assistant, layout, BEFORE + "\n\ndef load(path):\n    with open(path) as file:\n        return "
@@ -115,7 +115,7 @@ def test_accepting_and_undoing_it(assistant: Assistant, layout: Layout) -> None:
 
 
 @pytest.mark.parametrize("layout", APPENDING)
-def test_brackets_that_the_editor_closes(assistant: Assistant, layout: Layout) -> None:
+def test_brackets_that_the_editor_closes(assistant: Assistant, layout: str) -> None:
     async def script() -> None:
         editor = session(assistant, layout)
         await editor.look()

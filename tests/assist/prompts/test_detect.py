@@ -28,7 +28,8 @@ from starfill.assist.prompts import chat_templates
 from starfill.assist.prompts.chat_templates import DIALOGUE
 from starfill.assist.prompts.detect import detect
 from starfill.assist.prompts.families import FAMILIES
-from starfill.assist.prompts.family import Identity, Instruct, Layout
+from starfill.assist.prompts.family import Identity, Instruct
+from starfill.config.choices import Layout
 from starfill.errors import CheckpointError
 
 CODE_LLAMA = Checkpoint("prepend", CODELLAMA, "llama", "model")

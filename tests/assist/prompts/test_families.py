@@ -10,7 +10,7 @@ from starfill.assist.completion.fim_prompt import Anchor, Setup, plan
 from starfill.assist.instruct.prompt import instruction_ids
 from starfill.assist.prompts.chat_templates import DIALOGUE
 from starfill.assist.prompts.families import FAMILIES
-from starfill.assist.prompts.family import Layout
+from starfill.config.choices import FAMILY_NAMES, Layout
 from starfill.config.parse import FIELDS
 from starfill.text.document import Document
 from tiny_tokenizers import written
@@ -247,3 +247,7 @@ def test_a_small_context_has_no_room_for_a_path() -> None:
     prompt, _ = plan(opened("x = 1\n"), 6, None, limits)
     assert "filename" not in written(limits.tokenizer, prompt.ids)  # type: ignore[arg-type]
     assert limits.window > 30
+
+
+def test_every_name_that_can_be_set_is_a_family_and_the_other_way_round() -> None:
+    assert set(FAMILIES) == set(FAMILY_NAMES) and len(FAMILIES) == len(FAMILY_NAMES)

@@ -23,10 +23,11 @@ from urllib.parse import unquote, urlsplit
 
 from starfill.assist.completion.context_window import Window, cut_prefix, cut_suffix, find_start, model_text
 from starfill.assist.completion.token_healing import drop
-from starfill.assist.prompts.family import Dialect, Layout
+from starfill.assist.prompts.family import Dialect
 from starfill.assist.prompts.template import Field, fill
 from starfill.assist.prompts.tokenizer import Tokenizer
 from starfill.code.brackets import CLOSERS, auto_closed, scan
+from starfill.config.choices import Layout
 from starfill.text.document import Document
 
 MAX_TYPED = 256  # tokens after the anchor; then a new one is set

@@ -12,8 +12,9 @@ from starfill.assist.completion.postprocess import postprocess
 from starfill.assist.completion.stopping import Stopper
 from starfill.assist.completion.token_healing import MAX_DROPPED, TokenIndex, allowed_after
 from starfill.assist.prompts.detokenizer import Detokenizer, decode
-from starfill.assist.prompts.family import Dialect, Layout
+from starfill.assist.prompts.family import Dialect
 from starfill.assist.prompts.tokenizer import Tokenizer
+from starfill.config.choices import Layout
 from starfill.config.settings import Settings
 from starfill.jobs import Finish, Job, Priority, Result, Sampling
 from starfill.text.document import Document

@@ -140,23 +140,5 @@ PLAIN = Family(  # anything else that completes text
     instruct=(CHATML, LLAMA_2, replace(ALPACA, mark="### Instruction:")),
 )
 
-FAMILIES = {
-    family.name: family
-    for family in (
-        STARFILL,
-        STARCODER,
-        STARCODER2,
-        SANTACODER,
-        WIZARDCODER,
-        WIZARDCODER_PYTHON,
-        CODELLAMA,
-        CODELLAMA_70B,
-        LLAMA,
-        DEEPSEEK,
-        QWEN,
-        CODEGEMMA,
-        GRANITE,
-        CODESTRAL,
-        PLAIN,
-    )
-}
+FAMILIES = {family.name: family for family in tuple(globals().values()) if isinstance(family, Family)}
+"""All of the above by name, in their order."""

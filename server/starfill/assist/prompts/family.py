@@ -8,18 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 
 from starfill.assist.prompts.template import Piece
-
-
-class Layout(str, Enum):
-    """The order of prefix P, suffix S and what was typed since the anchor. See `fim`."""
-
-    ANCHORED_PSM = "anchored-psm"
-    PSM = "psm"
-    SPM = "spm"
-    PREFIX = "prefix"
+from starfill.config.choices import Layout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,33 @@
+"""What can be chosen by name and is known in several rooms: the one list of each."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+FAMILY_NAMES = (
+    "starfill",
+    "starcoder",
+    "starcoder2",
+    "santacoder",
+    "wizardcoder",
+    "wizardcoder-python",
+    "codellama",
+    "codellama-70b",
+    "llama",
+    "deepseek-coder",
+    "qwen2.5-coder",
+    "codegemma",
+    "granite",
+    "codestral",
+    "plain",
+)
+"""The families of models, each a row in assist/prompts/families.py."""
+
+
+class Layout(str, Enum):
+    """The order of prefix P, suffix S and what was typed since the anchor; see assist/completion/fim_prompt.py."""
+
+    ANCHORED_PSM = "anchored-psm"
+    PSM = "psm"
+    SPM = "spm"
+    PREFIX = "prefix"
