@@ -1,7 +1,7 @@
 """The families that Starfill speaks to as they were trained.
 
 Sources: the models' cards, papers and reference code. SPM stands only where a family was trained with it, in that
-family's own variant. A further family is one more row here, a sign in `detect` and a word in `settings`.
+family's own variant. A further family is one more row here, a sign in `detect` and a name in `config/choices.py`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from starfill.assist.prompts.chat_templates import (
     STARCODER2_CHAT,
 )
 from starfill.assist.prompts.family import Family
+from starfill.config.choices import FAMILY_NAMES
 
 _STARCODER_SENTINELS = ("<fim_prefix>", "<fim_suffix>", "<fim_middle>")
 _PIPED_SENTINELS = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
@@ -140,5 +141,6 @@ PLAIN = Family(  # anything else that completes text
     instruct=(CHATML, LLAMA_2, replace(ALPACA, mark="### Instruction:")),
 )
 
-FAMILIES = {family.name: family for family in tuple(globals().values()) if isinstance(family, Family)}
-"""All of the above by name, in their order."""
+_ROWS = {row.name: row for row in tuple(globals().values()) if isinstance(row, Family)}
+FAMILIES = {name: _ROWS[name] for name in FAMILY_NAMES}
+"""All of the above, by the names that the settings know."""
