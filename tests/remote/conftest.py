@@ -16,7 +16,7 @@ from starfill.app import remote_engine
 from starfill.checkpoint import hub
 from starfill.checkpoint.stand_in import stand_in
 from starfill.checkpoint.tokenizer import Tokenizer
-from starfill.remote import engine, health, http
+from starfill.remote import candidate_streams, engine, health, http
 
 
 @pytest.fixture(autouse=True)
@@ -68,8 +68,9 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> Callable[[Fault], AbstractCon
     def impatient(fault: Fault) -> Iterator[None]:
         with monkeypatch.context() as patch:
             if fault.silent:
-                for name, seconds in {"TYPING": 0.1, "ASKING": 0.15, "WHOLE": 0.25}.items():
-                    patch.setattr(engine, name, seconds)
+                patch.setattr(candidate_streams, "TYPING", 0.1)
+                patch.setattr(candidate_streams, "ASKING", 0.15)
+                patch.setattr(engine, "WHOLE", 0.25)
                 patch.setattr(http, "DESCRIBING", 0.1)
             yield
 

@@ -2,9 +2,9 @@
 
 from starfill.cli.main import main
 from starfill.lsp.models import model_loader
-from starfill.remote import engine, http
+from starfill.remote import candidate_streams, engine, http
 
-engine.TYPING, engine.ASKING, engine.WHOLE = 1.0, 1.5, 2.5
+candidate_streams.TYPING, candidate_streams.ASKING, engine.WHOLE = 1.0, 1.5, 2.5
 http.DESCRIBING = 1.0
 model_loader.RETRY_AFTER = 0.3
 main()

@@ -149,7 +149,7 @@ def test_closing_while_the_engine_is_gone(fake):
 
 
 def test_actions_wait_longer_than_completions(fake, opened, monkeypatch):
-    monkeypatch.setattr("starfill.remote.engine.TYPING", 0.05)
+    monkeypatch.setattr("starfill.remote.candidate_streams.TYPING", 0.05)
     engine = fake("vllm", answer=lambda prompt: "answer", pace=0.2)
     found = opened(engine)
     assert found.answer(priority=Priority.INSTRUCTION) == "answer"

@@ -45,7 +45,7 @@ def test_a_slow_engine_is_asked_once_the_typing_pauses(fake, opened):
     engine = fake("vllm", pace=0.01)
     found = opened(engine)
     for _ in range(COUNT):
-        found.engine.pace.began(5.0)
+        found.engine.debounce.began(5.0)
     began = time.perf_counter()
     tickets = [found.engine.submit(found.job(prompt)) for prompt in ("x", "x =", "x = ")]
     assert [ticket.future.result(10).finish for ticket in tickets[:2]] == [(Finish.SUPERSEDED,)] * 2
@@ -60,7 +60,7 @@ def test_an_action_does_not_wait(fake, opened, monkeypatch):
     monkeypatch.setattr("starfill.remote.debounce.LONGEST", 3600.0)
     found = opened(fake("vllm"))
     for _ in range(COUNT):
-        found.engine.pace.began(5000.0)
+        found.engine.debounce.began(5000.0)
     assert found.ask(priority=Priority.INSTRUCTION).queue_ms < 3600e3
 
 
@@ -74,12 +74,12 @@ def test_it_is_learned_from_the_answers(fake, opened):
 
     found = opened(fake("vllm", answer=slowly))
     found.engine.clock = lambda: now
-    assert found.engine.pace.delay == 0
+    assert found.engine.debounce.delay == 0
     assert found.ask().queue_ms == 0
     for _ in range(COUNT):
         found.ask()
-    assert found.engine.pace.delay == pytest.approx(0.1)
+    assert found.engine.debounce.delay == pytest.approx(0.1)
     takes = 0.0
     for _ in range(COUNT):
         found.ask()
-    assert found.engine.pace.delay == 0
+    assert found.engine.debounce.delay == 0

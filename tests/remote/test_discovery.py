@@ -17,7 +17,7 @@ CODER = "WizardLM/WizardCoder-Python-13B-V1.0"
 def described(engine, kind="auto", model=""):
     reached = reach(Address.parse(engine.url), "", kind, model)
     reached.close()
-    return reached.kind.name, reached.described
+    return reached.api.name, reached.described
 
 
 def says(found):

@@ -179,7 +179,7 @@ def test_killed_in_the_middle_of_an_answer(fake: Callable[..., FakeEngine], serv
     client.wait_for_state("error")
     engine.start()
     client.wait_for_state("ready")
-    engine.pace = 0
+    engine.debounce = 0
     assert suggestion(client) == [ANSWER]
     assert quiet(client)
 

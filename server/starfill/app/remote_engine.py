@@ -88,9 +88,9 @@ def _family(settings: Settings, names: list[str], *, needed: bool) -> str:
 def _tokenizer_folder(reached: Reached, settings: Settings, bundled: Path) -> Path | None:
     """Where the tokenizer of the engine's model is; None where text is to be sent."""
     wanted = settings.engine_tokenizer
-    if wanted and not reached.kind.takes_ids:
+    if wanted and not reached.api.takes_ids:
         raise SettingsError(
-            f'The setting "starfill.engine.tokenizer" is "{wanted}", but an engine of the kind {reached.kind.name} '
+            f'The setting "starfill.engine.tokenizer" is "{wanted}", but an engine of the kind {reached.api.name} '
             "takes only text: leave the setting empty"
         )
     if wanted == "bundled":
@@ -99,7 +99,7 @@ def _tokenizer_folder(reached: Reached, settings: Settings, bundled: Path) -> Pa
         repository = Repository.parse(wanted)
         path = Path(wanted).expanduser()
         return path if path.exists() or repository is None else repository.snapshot or path
-    if not reached.kind.takes_ids:
+    if not reached.api.takes_ids:
         return None
     found = [Repository.parse(name) for name in (reached.described.model, reached.described.known_as)]
     folders = (each.snapshot for each in found if each is not None)

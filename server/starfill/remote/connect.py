@@ -26,7 +26,7 @@ class Reached:
 
     network: Network
     connection: Connection
-    kind: Api
+    api: Api
     described: Described
 
     def agrees(self, vocabulary: Vocabulary) -> bool | None:
@@ -47,7 +47,7 @@ class Reached:
         described, address = self.described, self.connection.address
         info = ModelInfo(
             name=described.known_as if described.model.startswith("/") else described.model,
-            architecture=self.kind.name,
+            architecture=self.api.name,
             device=address.origin,
             kernel="token ids" if takes_ids else "text",
             context_length=described.context_length or UNKNOWN_CONTEXT,
@@ -56,7 +56,7 @@ class Reached:
             weight_bytes=0,
         )
         encoder = PromptEncoder(vocabulary, takes_ids, bos)
-        return RemoteEngine(self.network, self.connection, self.kind, described.model, encoder, info, described.slots)
+        return RemoteEngine(self.network, self.connection, self.api, described.model, encoder, info, described.slots)
 
     def close(self) -> None:
         self.network.run(self.connection.close()).result()

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import math
-import secrets
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Hashable, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import replace
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from typing import Any
 
 from starfill.errors import EngineError
 from starfill.jobs import Finish, Job, ModelInfo, Priority, Ticket
-from starfill.remote.apis.api import Api, Ask
+from starfill.remote.apis.api import Api
+from starfill.remote.candidate_streams import CandidateStreams
 from starfill.remote.debounce import Debounce
-from starfill.remote.encoding import EncodedPrompt, PromptEncoder
+from starfill.remote.encoding import PromptEncoder
 from starfill.remote.health import Health
-from starfill.remote.http import ASKING, TYPING, Connection, garbled
+from starfill.remote.http import TYPING, Connection
 from starfill.remote.network_thread import Network
 from starfill.remote.request import RemoteJob
 from starfill.remote.slots import SlotAssignment
-from starfill.remote.stream import AnswerStream
 
 WHOLE = 2 * TYPING  # seconds that a completion may take in all
-LINGER = 0.2  # seconds that a stream may stay open after the end of its answer
 
 
 class RemoteEngine:
@@ -41,7 +36,7 @@ class RemoteEngine:
         self,
         network: Network,
         connection: Connection,
-        kind: Api,
+        api: Api,
         model: str,
         encoder: PromptEncoder,
         info: ModelInfo,
@@ -49,18 +44,19 @@ class RemoteEngine:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.info, self.clock = info, clock
-        self._network, self._connection, self._kind = network, connection, kind
-        self._model, self._encoder = model, encoder
-        self._tasks: dict[Hashable, RemoteJob] = {}  # the newest of each document
+        self._network, self._connection, self._api = network, connection, api
+        self._jobs: dict[Hashable, RemoteJob] = {}  # the newest of each document
         self._works: set[asyncio.Task[None]] = set()  # also of those that are being ended
         self._open = threading.Lock()
         self._closed = False
-        self._places = SlotAssignment(slots)
+        self._slots = SlotAssignment(slots)
         self.health = Health(self._tell)
-        self.pace = Debounce()
+        self.debounce = Debounce()
+        self._candidates = CandidateStreams(
+            connection, api, model, encoder, self._slots, on_first_token=self.debounce.began, clock=lambda: self.clock()
+        )
         self._probing: asyncio.Task[None] | None = None
         self._told: Callable[[str | None], None] | None = None
-        self._salt = secrets.token_bytes(16)
 
     def submit(self, job: Job) -> Ticket:
         if not 0 < len(job.ids) < self.info.context_length or job.candidates < 1:
@@ -75,8 +71,8 @@ class RemoteEngine:
             return Ticket(task.future, lambda: None)
         return Ticket(task.future, lambda: self._cancel(task))
 
-    def _cancel(self, task: RemoteJob) -> None:
-        self._network.call(self._end, task, Finish.CANCELLED)
+    def _cancel(self, job: RemoteJob) -> None:
+        self._network.call(self._end, job, Finish.CANCELLED)
 
     def release(self, key: Hashable) -> None:
         self._network.call(self._release, key)
@@ -92,7 +88,7 @@ class RemoteEngine:
         """Nothing of it is on this machine."""
 
     def watch(self, told: Callable[[str | None], None]) -> None:
-        """See `job.Engine`."""
+        """See `jobs.Engine`."""
         self._told = told
 
     def close(self) -> None:
@@ -110,120 +106,54 @@ class RemoteEngine:
 
     # What follows runs on the network's thread.
 
-    def _begin(self, task: RemoteJob) -> None:
-        if (older := self._tasks.get(task.job.key)) is not None:
+    def _begin(self, job: RemoteJob) -> None:
+        if (older := self._jobs.get(job.job.key)) is not None:
             self._end(older, Finish.SUPERSEDED)
-        self._tasks[task.job.key] = task
-        task.work = asyncio.create_task(self._run(task))
-        self._works.add(task.work)
-        task.work.add_done_callback(lambda work: self._ended(task, work))
+        self._jobs[job.job.key] = job
+        job.work = asyncio.create_task(self._run(job))
+        self._works.add(job.work)
+        job.work.add_done_callback(lambda work: self._ended(job, work))
 
-    def _end(self, task: RemoteJob, why: Finish) -> None:
-        if task.ending is None and task.work is not None:
-            task.ending = why
-            task.work.cancel()
+    def _end(self, job: RemoteJob, why: Finish) -> None:
+        if job.ending is None and job.work is not None:
+            job.ending = why
+            job.work.cancel()
 
     def _release(self, key: Hashable) -> None:
-        if (task := self._tasks.get(key)) is not None:
-            self._end(task, Finish.CANCELLED)
-        self._places.forget(key)
+        if (job := self._jobs.get(key)) is not None:
+            self._end(job, Finish.CANCELLED)
+        self._slots.forget(key)
 
-    def _ended(self, task: RemoteJob, work: asyncio.Task[None]) -> None:
+    def _ended(self, job: RemoteJob, work: asyncio.Task[None]) -> None:
         self._works.discard(work)
-        if self._tasks.get(task.job.key) is task:
-            del self._tasks[task.job.key]
+        if self._jobs.get(job.job.key) is job:
+            del self._jobs[job.job.key]
         error = None if work.cancelled() else work.exception()
-        if work.cancelled() and task.sent and task.first is None and task.job.priority is Priority.COMPLETION:
-            self.pace.gave_up(self.clock() - task.sent)
+        if work.cancelled() and job.sent and job.first is None and job.job.priority is Priority.COMPLETION:
+            self.debounce.gave_up(self.clock() - job.sent)
         if isinstance(error, EngineError) and error.again:
             self._failed(error)
         if work.cancelled():
-            task.future.set_result(task.result(task.ending or Finish.CANCELLED))
+            job.future.set_result(job.result(job.ending or Finish.CANCELLED))
         elif error is not None:
-            task.future.set_exception(error)
+            job.future.set_exception(error)
         else:
             self.health.worked()
-            task.future.set_result(task.result())
+            job.future.set_result(job.result())
 
-    async def _run(self, task: RemoteJob) -> None:
+    async def _run(self, job: RemoteJob) -> None:
         """Raises EngineError, or what a job's own functions raise."""
-        typing = task.job.priority is Priority.COMPLETION
+        typing = job.job.priority is Priority.COMPLETION
         if typing and self.health.rest:  # who asks for an action gets an attempt in any case
             raise EngineError(f"{self.health.trouble}; it is asked again in {math.ceil(self.health.rest)} s")
         if typing:
-            await asyncio.sleep(self.pace.delay)  # the next key may come, and then nothing is sent
-        task.sent = self.clock()
-        work = [self._answer(task, number) for number in range(task.job.candidates)]
+            await asyncio.sleep(self.debounce.delay)  # the next key may come, and then nothing is sent
+        job.sent = self.clock()
+        work = [self._candidates.ask(job, number) for number in range(job.job.candidates)]
         try:
             await asyncio.wait_for(_together(work), WHOLE if typing else None)
         except asyncio.TimeoutError:
             raise EngineError(f"{self._connection.address.base} takes too long to answer", again=True) from None
-
-    async def _answer(self, task: RemoteJob, number: int) -> None:
-        """One candidate, asked a second time where it doesn't begin as it must and the engine can't be made to.
-
-        The model then goes on from the half word, which the local engine lets it choose anew.
-        """
-        job = task.job
-        encoded = self._encoder.prompt(job.ids)
-        begins = encoded.rest + self._encoder.bytes(job.begins)
-        answer = AnswerStream(job, number, self._encoder, begins)
-        task.answers.append(answer)
-        await self._listen(task, answer, encoded, begins if self._kind.forces else b"")
-        if answer.prefix_mismatch:
-            answer.begin()
-            await self._listen(task, answer, self._encoder.longer(encoded, begins), b"")
-
-    async def _listen(self, task: RemoteJob, answer: AnswerStream, encoded: EncodedPrompt, begins: bytes) -> None:
-        job = task.job
-        patience = TYPING if job.priority is Priority.COMPLETION else ASKING
-        sampling = job.sampling
-        if sampling.seed is not None:
-            sampling = replace(sampling, seed=sampling.seed + answer.candidate)
-        ask = Ask(
-            model=self._model,
-            prompt=encoded.prompt,
-            max_tokens=job.max_new_tokens,
-            sampling=sampling,
-            begins=begins.decode("utf-8", "replace"),
-            stop_ids=job.stop_ids if self._encoder.takes_ids else frozenset(),
-            slot=self._places.of(job.key) if answer.candidate == 0 else None,
-        )
-        asked = self._connection.stream(self._kind.path, self._kind.body(ask), patience, self._session(job.key))
-        async with asked as events, aclosing(events):
-            until = time.monotonic() + patience
-            while True:
-                try:
-                    event = await _next(events, until - time.monotonic())
-                except asyncio.TimeoutError:
-                    if answer.ended:  # it is whole, though the stream isn't
-                        return
-                    raise
-                if event is None:
-                    break
-                pieces = answer.pieces
-                if self._take(task, answer, event):
-                    return
-                if answer.ended:
-                    until = min(until, time.monotonic() + LINGER)
-                elif answer.pieces > pieces:  # else it says something, but nothing of the answer
-                    until = time.monotonic() + patience
-        if answer.finish is None and not answer.prefix_mismatch:
-            raise EngineError(f"{self._connection.address.base} has broken off its answer", again=True)
-
-    def _take(self, task: RemoteJob, answer: AnswerStream, event: Mapping[str, Any]) -> bool:
-        """An event of an answer; True when nothing more is wanted."""
-        try:
-            piece = self._kind.read(event)
-        except (KeyError, TypeError, IndexError, ValueError, AttributeError):
-            raise garbled(self._connection.address) from None
-        if piece.text and task.first is None:
-            task.first = self.clock()
-            if task.job.priority is Priority.COMPLETION:
-                self.pace.began(task.first - task.sent)
-        if piece.prompt_tokens is not None and answer.candidate == 0:
-            task.prompt_tokens, task.cached_tokens = piece.prompt_tokens, piece.cached_tokens or 0
-        return answer.take(piece)
 
     def _failed(self, error: EngineError) -> None:
         self.health.failed(error)
@@ -235,7 +165,7 @@ class RemoteEngine:
         while self.health.trouble is not None:
             await asyncio.sleep(self.health.rest)
             try:
-                await self._connection.get(self._kind.probe)
+                await self._connection.get(self._api.probe)
             except EngineError as error:
                 self.health.failed(error, probe=True)
             else:
@@ -243,33 +173,14 @@ class RemoteEngine:
                     return
 
     async def _close(self) -> None:
-        for task in self._tasks.values():
-            self._end(task, Finish.CANCELLED)
+        for job in self._jobs.values():
+            self._end(job, Finish.CANCELLED)
         works = list(self._works)
         if self._probing is not None:
             self._probing.cancel()
             works.append(self._probing)
         await asyncio.gather(*works, return_exceptions=True)
         await self._connection.close()
-
-    def _session(self, key: Hashable) -> str:
-        """The same for each request of a document, and says nothing of it."""
-        return hashlib.blake2b(repr(key).encode("utf-8", "replace"), key=self._salt, digest_size=16).hexdigest()
-
-
-async def _next(events: AsyncGenerator[Mapping[str, Any], None], seconds: float) -> Mapping[str, Any] | None:
-    """The next event, None after the last one. Before Python 3.12 `wait_for` forgets a cancel that comes with one."""
-    coming = asyncio.ensure_future(anext(events, None))
-    try:
-        done, _ = await asyncio.wait([coming], timeout=max(0.0, seconds))
-        if not done:
-            raise asyncio.TimeoutError
-        return coming.result()
-    finally:
-        if not coming.done():
-            coming.cancel()
-            await asyncio.wait([coming])
-        _ = coming.cancelled() or coming.exception()  # seen
 
 
 async def _together(work: Sequence[Coroutine[Any, Any, None]]) -> None:
