@@ -73,13 +73,9 @@ def test_an_engine_that_is_allowed_is_used(start):
     assert ORIGIN in question["message"] and "code around your cursor" in question["message"]
     assert "not encrypted" not in question["message"]
     assert [each["title"] for each in question["actions"]] == [f"Allow {ORIGIN}", "Not now"]
-    assert states(client) == [
-        ("starting", ""),
-        ("loading", "Asking the engine"),
-        ("error", SENTENCE),
-        ("loading", "Asking the engine"),
-        ("ready", ""),
-    ]
+    loading = ("loading", "Asking the engine")
+    before, after = [("starting", ""), loading, ("error", SENTENCE)], [("ready", "")]
+    assert states(client) in (before + [loading] + after, before + after)  # the next try may notice the yes first
     client.wait_for_log(f"asking {ORIGIN}")
     assert client.log.index(f"allowing {ORIGIN}") < client.log.index(f"asking {ORIGIN}")
     assert messages(client) == []
