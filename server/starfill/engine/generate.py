@@ -32,7 +32,7 @@ class Pause(Enum):
     """Why a job pauses."""
 
     DONE = "a chunk or token has been computed"
-    NO_ROOM = "memory ran out: without more room the next try would fail too"
+    OUT_OF_MEMORY = "memory ran out: without more room the next try would fail too"
 
 
 Steps = Generator[Pause, None, T]
@@ -174,4 +174,4 @@ def _with_room(compute: Callable[[], T]) -> Steps[T]:
         # The error is forgotten before the pause: it holds on to the pass that failed.
         with suppress(torch.OutOfMemoryError), naming_out_of_memory():
             return compute()
-        yield Pause.NO_ROOM
+        yield Pause.OUT_OF_MEMORY

@@ -222,7 +222,7 @@ class Scheduler:
         """One chunk or token of a job, or one try for it."""
         try:
             pause = self._advance(task)
-            if pause is Pause.NO_ROOM and not self._out_of_memory.relieve(task.job, task.slot, task.served.chunk_size):
+            if pause is Pause.OUT_OF_MEMORY and not self._out_of_memory.relieve(task.job, task.slot, task.served.chunk_size):
                 self._finish(task, self._out_of_memory.failure_of(task.job))
         except StopIteration:
             self._finish(task, None)
@@ -239,7 +239,7 @@ class Scheduler:
             with suppress(torch.OutOfMemoryError):
                 task.slot = self._take(task)
             if task.slot is None:
-                return Pause.NO_ROOM
+                return Pause.OUT_OF_MEMORY
             task.steps = run(
                 task.served.model, task.slot, task.progress, task.served.context_length, task.served.chunk_size
             )
