@@ -1,4 +1,4 @@
-"""How much a model computes in one pass, and by which clock its passes are measured."""
+"""Prefill in chunks: how many tokens of a prompt a model computes in one pass."""
 
 from __future__ import annotations
 
@@ -10,28 +10,31 @@ import torch
 from starfill.engine.kv.kv_cache import KVShape
 from starfill.engine.prompt_lookup import Learned
 
-CHUNK = 128  # tokens prefilled between two chances to give way, at most
-LEAST = 16  # and at least: fewer take a large model hardly less time
-PAUSE = 0.05  # seconds that it should take
+# Between two chunks a job may give way to another one, so a chunk should take no longer than PAUSE.
+CHUNK = 128  # tokens, at most
+LEAST = 16  # tokens, at least: a large model hardly takes less time for fewer
+PAUSE = 0.05  # seconds
 
-DEVICE_CHUNK = 4096  # on a device, which only many rows keep busy
-DEVICE_LEAST = 512  # and there, where whatever the rows all weights are dequantized: that should be the lesser part
+# The same on a GPU, which only many rows keep busy.
+DEVICE_CHUNK = 4096
+DEVICE_LEAST = 512  # each pass dequantizes all weights; with fewer rows that would be most of its work
 DEVICE_PAUSE = 0.15
 
 Clock = Callable[[], float]  # seconds
 
 
 def largest_chunk(device: torch.device) -> int:
-    """Tokens prefilled at once, at most: what working memory has to be there for."""
+    """The largest number of tokens in a chunk. Working memory must be free for that many."""
     return CHUNK if device.type == "cpu" else DEVICE_CHUNK
 
 
 class ChunkSize:
-    """What the passes of a model have taught.
+    """The chunk size of one model, learned from how long its passes take.
 
-    tokens: of a prompt in one pass; few for a slow model, so that it gives way in time, and where memory for more
-    ran out. learned: what is worth proposing. clock: one of two. A thread's own time doesn't count the waiting for a
-    busy machine's other work; but where a device computes, all of it is waiting (see `wait`).
+    tokens: of the next chunk. A slow model gets small chunks, so that it gives way in time; so does one whose GPU had
+    no memory for larger ones. learned: what prompt lookup has learned of the same passes. clock: seconds. On the CPU it
+    is the thread's own time, which doesn't run while other programs have the processor; where a GPU computes, the
+    thread only waits (see `wait`), so it is the wall clock.
     """
 
     def __init__(
@@ -49,12 +52,13 @@ class ChunkSize:
         self.clock = wall_time if on_device else thread_time
 
     def learn(self, tokens: int, seconds: float) -> None:
-        if tokens >= self._least:  # of fewer, what a pass costs besides would count for too much
+        """A chunk of so many tokens took so long."""
+        if tokens >= self._least:  # in a smaller one the fixed cost of a pass would count for too much
             chunk = min(max(int(self._pause * tokens / max(seconds, 1e-6)), self._least), self._most)
             self.tokens = chunk if chunk < CHUNK else chunk // CHUNK * CHUNK  # a device computes in tiles of as many
 
     def lower(self, tokens: int) -> bool:
-        """Compute less at once from now on, `tokens` of a prompt being left; False where that would be too little."""
+        """Halve the chunk size for good. tokens: left of the prompt. False where it can't be smaller."""
         tried = min(tokens, self.tokens)
         if tried <= LEAST:
             return False

@@ -1,7 +1,8 @@
-"""What happens when a GPU's memory runs out: other documents' states leave it, less is computed at once, it is told.
+"""What happens when a GPU's memory runs out.
 
-A pass that failed for want of memory has computed nothing (see `generate.feed`), so it is tried again after each of
-these, and only when nothing else can be done the job fails, and the engine goes on.
+A pass that ran out of memory has computed nothing (see `generate.feed`), so it can be repeated. Before that, the states
+of other documents are moved to the host's memory, and the user is told once. If it fails again, the chunks get smaller.
+When neither helps, the job fails with one sentence; the engine goes on.
 """
 
 from __future__ import annotations
@@ -20,14 +21,16 @@ from starfill.jobs import Job
 
 Told = Callable[[str | None], None]
 logger = logging.getLogger(__name__)
-WORDS = ("out of memory", "ALLOC_FAILED")  # of the driver, and of NVIDIA's libraries: they allocate for themselves
+# How the driver and NVIDIA's libraries, which allocate memory of their own, say it.
+WORDS = ("out of memory", "ALLOC_FAILED")
 
 
 @contextmanager
 def naming_out_of_memory() -> Iterator[None]:
-    """Whatever failed inside for want of memory is a torch.OutOfMemoryError, as when torch's own allocator has none.
+    """Any error inside that means "out of memory" is raised as torch.OutOfMemoryError, as torch's own allocator does.
 
-    A capture that runs out of memory fails once more where it ends, which hides the reason.
+    The error may be hidden in the context of another one: a graph capture that runs out of memory fails a second time
+    when it ends.
     """
     try:
         yield
@@ -60,8 +63,8 @@ class OutOfMemoryHandler:
             self._watching.pop(model, None)
 
     def relieve(self, job: Job, slot: Slot | None, chunk_size: ChunkSize) -> bool:
-        """For a job's next step, in a slot once it has one; False where there is nothing left to do."""
-        if self._slots.clear_device(keep=() if slot is None else {slot}):
+        """Free memory for a job's next step. slot: the job's, once it has one. False where nothing can be freed."""
+        if self._slots.evict_from_device(keep=() if slot is None else {slot}):
             self._tell(
                 "The GPU's memory ran out: states of other documents were moved to the computer's own, and at most"
                 f" {self._slots.budget / 1e6:.0f} MB of them stay on the GPU from now on; if other programs use it,"
@@ -71,8 +74,8 @@ class OutOfMemoryHandler:
         return slot is not None and chunk_size.lower(len(job.ids) - len(slot.ids))
 
     def failure_of(self, job: Job) -> EngineError:
-        """The job fails. Its state leaves the device too, but is kept: it is whole as far as it goes."""
-        self._slots.clear_device(keep=())
+        """The error with which a job fails. Its state is moved to the host's memory: what was computed is kept."""
+        self._slots.evict_from_device(keep=())
         sentence = (
             f"The GPU has too little free memory for a prompt of {len(job.ids)} tokens, even with nothing else there:"
             " close other programs that use it, set contextTokens to less, or take a smaller checkpoint"

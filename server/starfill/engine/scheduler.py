@@ -222,7 +222,9 @@ class Scheduler:
         """One chunk or token of a job, or one try for it."""
         try:
             pause = self._advance(task)
-            if pause is Pause.OUT_OF_MEMORY and not self._out_of_memory.relieve(task.job, task.slot, task.served.chunk_size):
+            if pause is Pause.OUT_OF_MEMORY and not self._out_of_memory.relieve(
+                task.job, task.slot, task.served.chunk_size
+            ):
                 self._finish(task, self._out_of_memory.failure_of(task.job))
         except StopIteration:
             self._finish(task, None)
@@ -272,7 +274,7 @@ class Scheduler:
         if ended:
             with self._condition:
                 busy = self._busy()
-            self._slots.shrink(keep=busy | {task.slot for task in ended if task.slot is not None})
+            self._slots.evict(keep=busy | {task.slot for task in ended if task.slot is not None})
             self._saver.touched()
             for task in ended:
                 task.slot = task.steps = None  # whoever still holds the ticket must not hold the state

@@ -122,14 +122,14 @@ def parked(slots: PrefixCache) -> list[bool]:
 def test_the_least_recently_used_is_parked_and_dropped_last() -> None:
     slots = PrefixCache(2 * ONE, host_budget=2 * ONE)
     first, second, third = (put(slots, key, seed) for seed, key in enumerate((A, B, C)))
-    slots.shrink(keep=())
+    slots.evict(keep=())
     assert list(slots) == [first, second, third] and parked(slots) == [True, False, False]
     assert (slots.held, taken(slots)) == (2 * ONE, 3 * ONE)
     assert put(slots, A, 0) is first and parked(slots) == [False, False, False]
-    slots.shrink(keep=())
+    slots.evict(keep=())
     assert list(slots) == [second, third, first] and parked(slots) == [True, False, False]
     fourth, fifth = put(slots, A, 3), put(slots, A, 4)
-    slots.shrink(keep=())
+    slots.evict(keep=())
     assert list(slots) == [third, first, fourth, fifth] and parked(slots) == [True, True, False, False]
     assert all(map(is_whole, slots))
 
@@ -137,22 +137,22 @@ def test_the_least_recently_used_is_parked_and_dropped_last() -> None:
 def test_what_is_kept_stays_where_it_is() -> None:
     slots = PrefixCache(0, host_budget=PLENTY)
     first, _ = put(slots, A, 0), put(slots, B, 1)
-    slots.shrink(keep={first})
+    slots.evict(keep={first})
     assert parked(slots) == [False, True]
 
 
 def test_states_of_the_host_itself_are_dropped_at_once() -> None:
     slots = PrefixCache(0, host_budget=PLENTY)
     put(slots, A, 0, Toy().kv_shape)
-    assert slots.clear_device(keep=()) == 0
-    slots.shrink(keep=())
+    assert slots.evict_from_device(keep=()) == 0
+    slots.evict(keep=())
     assert list(slots) == []
 
 
 def test_a_parked_state_is_found_taken_back_and_copied() -> None:
     slots = PrefixCache(0, host_budget=PLENTY)
     slot = put(slots, A, 0)
-    slots.shrink(keep=())
+    slots.evict(keep=())
     ids = slot.ids
     assert slots.shared(A, [*ids, 1]) == 100
     other = slots.take(B, [*ids[:90], 1, 2], TOY)
@@ -172,7 +172,7 @@ def test_where_the_host_has_no_memory_it_is_dropped(error: type[Exception], monk
     slots = PrefixCache(0, host_budget=PLENTY)
     put(slots, A, 0)
     monkeypatch.setattr(torch, "empty", full)
-    slots.shrink(keep=())
+    slots.evict(keep=())
     assert list(slots) == []
 
 
@@ -195,11 +195,11 @@ def test_the_host_gives_a_share_of_what_is_free(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(module, "system_memory", lambda: Memory(PLENTY, 2 * HOST_SHARE * ONE))
     slots = PrefixCache(0)
     put(slots, A, 0, Toy().kv_shape)
-    slots.shrink(keep=())
+    slots.evict(keep=())
     assert slots.host_budget is None  # nobody has asked
     for seed in range(4):
         put(slots, A, seed)
-        slots.shrink(keep=())
+        slots.evict(keep=())
     assert slots.host_budget == 2 * ONE and parked(slots) == [True, True]
 
 
@@ -207,7 +207,7 @@ def test_a_document_keeps_so_many_places_wherever_they_are() -> None:
     slots = PrefixCache(0, host_budget=PLENTY)
     for seed in range(2 * SLOTS_PER_DOCUMENT):
         put(slots, A, seed)
-        slots.shrink(keep=())
+        slots.evict(keep=())
     assert parked(slots) == [True] * SLOTS_PER_DOCUMENT
 
 
@@ -263,7 +263,7 @@ def test_a_job_that_gives_way_goes_on_in_a_state_that_was_parked(start: Start) -
     gate.wait(6)
 
     def everything_leaves(candidate: int, token: int) -> bool:
-        engine.scheduler.with_cache(lambda slots: slots.clear_device(keep=()))
+        engine.scheduler.with_cache(lambda slots: slots.evict_from_device(keep=()))
         return False
 
     wanted = engine.submit(Job("b", [1], 2, on_token=everything_leaves))

@@ -142,10 +142,10 @@ def test_least_recently_used_go_first_wherever_they_are() -> None:
     third, _ = ask(slots, OTHER, prompt(100, 2))
     ask(slots, DOCUMENT, prompt(100, 0))
     fourth, _ = ask(slots, OTHER, prompt(100, 3))
-    slots.shrink(keep=())
+    slots.evict(keep=())
     assert list(slots) == [third, first, fourth]
     slots.budget = 0
-    slots.shrink(keep={third})
+    slots.evict(keep={third})
     assert list(slots) == [third]
 
 

@@ -1,4 +1,4 @@
-"""The surroundings of a cursor as the rules of `ending` and `postprocess` see them."""
+"""The surroundings of a cursor as the rules of `stopping` and `postprocess` see them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def open_after(above: tuple[str, ...]) -> tuple[str, ...]:
 def cursor_context_at(
     document: Document, offset: int, closers: str = "", mode: str = "auto", leaks: Iterable[str] = ()
 ) -> CursorContext:
-    """The place at `offset` (characters). closers: see `fim.Prompt`. mode: the setting `multi_line`."""
+    """The place at `offset` (characters). closers: see `fim_prompt.Prompt`. mode: the setting `multi_line`."""
     line = document.line_of(offset)
     start, end = document.line_start(line), document.line_end(line)
     before = document.slice(max(start, offset - LINE_REACH), offset)

@@ -1,7 +1,7 @@
-"""What is shown of a generated text: a list of small rules, each against one thing that a completion must never do.
+"""Post-processing: what of a generated text is shown.
 
-A rule takes the text and the place and answers the text without the fault. When a rule leaves nothing, its reason is
-what the user can look up.
+A list of small rules, each against one thing that a completion must never do. A rule takes the text and the text around
+the cursor, and returns the text without that fault. Where nothing is left, the rule's reason says why nothing is shown.
 """
 
 from __future__ import annotations
@@ -118,9 +118,9 @@ def right_start(text: str, place: CursorContext) -> str:
 
 
 def balanced(text: str, place: CursorContext) -> str:
-    """Up to the first closer that closes nothing, or what the text after the cursor closes already.
+    """Up to the first closer that closes nothing, or that closes what the text after the cursor closes already.
 
-    The latter is so when that text would fit without the completion, and fits no longer at its end.
+    The text after the cursor closes it already if it fits without the completion, but not with all of it.
     """
     closings = scan(text, place.open_around).closing
     for closing in closings:

@@ -1,4 +1,4 @@
-"""Where a completion ends: decided while its tokens arrive, so that no token is generated for nothing.
+"""The stop condition of a completion, checked while its tokens arrive, so that no token is generated for nothing.
 
 The rules know no language: they go by line ends, indentation, brackets and the text that already stands there.
 """
@@ -13,7 +13,7 @@ from starfill.code.brackets import OPENER_OF, scan
 from starfill.code.indentation import width
 
 MAX_LINES = 12
-LONGEST_ROUND = 48  # characters of a piece of a line that is looked for again
+LONGEST_REPEATED = 48  # characters of a piece of a line
 
 _DEFINITION = re.compile(
     r"\s*(?:@\w|(?:(?:export|default|public|private|protected|internal|static|final|abstract|async|pub(?:\(\w+\))?|"
@@ -78,7 +78,7 @@ class Stopper:
             return False
         if "\ufffd" in piece or any(leak in self._text for leak in self._place.leaks):
             return True
-        if _goes_round(self._text):
+        if _repeats(self._text):
             return True
         if "\n" in piece and without_loops(self._text, self._place.before) != self._text:
             return True
@@ -127,9 +127,9 @@ def _ends_after(line: str, number: int, text: str, place: CursorContext) -> str 
 
 
 def without_loops(text: str, before: str = "") -> str:
-    """The text up to where it starts to go round: a line three times, several lines twice, or within the last line.
+    """The text before it repeats itself: a line three times, several lines twice, or a piece of the last line.
 
-    Lines keep their first round. A line that goes round in itself is given up: where it should have ended is unknown.
+    Repeated lines are kept once. A line that repeats itself is dropped: where it should have ended is unknown.
 
     before: what stands on the line to the left of the text.
     """
@@ -139,13 +139,13 @@ def without_loops(text: str, before: str = "") -> str:
             block = lines[start : start + size]
             if lines[start : start + size * times] == block * times and all(map(_has_word, block)):
                 return "\n".join(lines[: start + size])[len(before) :]
-    return text.rpartition("\n")[0] if _goes_round(text) else text
+    return text.rpartition("\n")[0] if _repeats(text) else text
 
 
-def _goes_round(text: str) -> bool:
-    """Whether the last line ends in a piece that comes again and again."""
+def _repeats(text: str) -> bool:
+    """Whether the last line ends in a piece that is repeated."""
     line = text[text.rfind("\n") + 1 :]
-    for size in range(1, min(LONGEST_ROUND, len(line) // 4) + 1):
+    for size in range(1, min(LONGEST_REPEATED, len(line) // 4) + 1):
         times = 24 if size == 1 else 5 if size < 8 else 4
         if line[-1] != line[-1 - size]:
             continue  # which says no nearly always, and takes no time

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from starfill.assist.instruct.repetition import first_round
+from starfill.assist.instruct.repetition import first_repetition_end
 from starfill.assist.prompts.detokenizer import Detokenizer
 
 OnText = Callable[[str, int], None]
 Later = Callable[[float, Callable[[], None]], object]
-LOOKS = 16  # tokens between two looks for an answer that goes round in circles
+LOOKS = 16  # tokens between two checks whether the answer repeats itself
 INTERVAL = 0.05  # seconds between two texts that are shown; a small model writes a token each millisecond
 
 
@@ -27,11 +27,12 @@ def settled(text: str, stops: Sequence[str]) -> str:
 
 
 class Listener:
-    """A job's `on_token`: ends an answer at a stop text or in a circle, and hands on what there is, if not too often.
+    """A job's `on_token`: ends the answer at a stop text or when it repeats itself, and reports the text so far.
 
-    Made on the event loop, on which `on_text` is called with the text and the tokens so far. earlier: tokens that were
-    generated before, which count too. source: the code that it is about; see `circles`. later: calls a function on the
-    event loop after so many seconds.
+    Made on the event loop, on which `on_text` is called, with the text and the number of tokens so far.
+
+    earlier: the number of tokens of an earlier answer, which count too. source: the code that the answer is about; see
+    `repetition`. later: calls a function on the event loop after so many seconds.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Listener:
             self._pending = True
             with suppress(RuntimeError):  # the loop was closed just now
                 self._loop.call_soon_threadsafe(self._show)
-        if self._tokens % LOOKS == 0 and first_round(self._text, self._source) is not None:
+        if self._tokens % LOOKS == 0 and first_repetition_end(self._text, self._source) is not None:
             return True
         return bool(piece) and end_of(self._text, self._stops, start) is not None
 

@@ -69,7 +69,7 @@ def shortest(placement: Placement, code: int) -> int:
 
 
 def longest(placement: Placement, code: int) -> int:
-    """Tokens after which an answer is given up: a small model may go round in circles."""
+    """Tokens after which an answer is given up: a small model may repeat itself for ever."""
     return 2 * code + REWRITE if placement is Placement.REPLACE else LONGEST
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from starfill.assist.instruct.actions import Placement
 from starfill.assist.instruct.answer import code_in
 from starfill.assist.instruct.instruction_request import InstructionRequest
-from starfill.assist.instruct.repetition import first_round
+from starfill.assist.instruct.repetition import first_repetition_end
 from starfill.assist.instruct.rewrite import fitted
 from starfill.code.syntax import parses
 from starfill.errors import RequestError
@@ -15,7 +15,7 @@ from starfill.text.diff import line_edits
 from starfill.text.document import Document
 from starfill.text.position import Edit
 
-CIRCLES = "the model began to repeat itself, so nothing is changed: try less code, or a larger model"
+REPEATED = "the model began to repeat itself, so nothing is changed: try less code, or a larger model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,11 @@ def read(asked: InstructionRequest, answer: str, cut_off: bool) -> Reading:
     cut_off: the token limit ended the answer.
     """
     placement = asked.instruction.action.placement
-    round_end = first_round(answer, asked.code)
+    repetition_end = first_repetition_end(answer, asked.code)
     if placement is Placement.SHOW:
-        return _explanation(asked, answer, cut_off, round_end)
-    if round_end is not None:
-        return Reading(answer, refusal=CIRCLES)
+        return _explanation(asked, answer, cut_off, repetition_end)
+    if repetition_end is not None:
+        return Reading(answer, refusal=REPEATED)
     if cut_off:
         raise RequestError(
             f"the answer was not finished after {asked.max_new_tokens} tokens, so nothing is changed: try less code"
@@ -72,10 +72,10 @@ def read(asked: InstructionRequest, answer: str, cut_off: bool) -> Reading:
     return Reading(text, edits, parses(document, edits))
 
 
-def _explanation(asked: InstructionRequest, answer: str, cut_off: bool, round_end: int | None) -> Reading:
-    text = answer[:round_end].strip()
+def _explanation(asked: InstructionRequest, answer: str, cut_off: bool, repetition_end: int | None) -> Reading:
+    text = answer[:repetition_end].strip()
     if not text:
         return Reading("", refusal="the model's answer is empty")
-    if round_end is not None:
+    if repetition_end is not None:
         return Reading(text, warning="ends where the model began to repeat itself")
     return Reading(text, warning=f"was cut off after {asked.max_new_tokens} tokens" if cut_off else None)

@@ -1,4 +1,4 @@
-"""How much memory KV states may take where no setting says so: what keeps some documents warm, if there is enough."""
+"""How much memory KV states may take where no setting says so: enough for some documents, if there is that much."""
 
 from __future__ import annotations
 

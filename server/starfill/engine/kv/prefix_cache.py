@@ -27,7 +27,8 @@ Key = tuple[Hashable, Hashable]  # a model, and the document or whatever else it
 class Slot:
     """Token ids and the KV state computed from exactly them.
 
-    asked: as many of them, at most, were in a prompt that somebody wanted; the rest was generated or only foreseen.
+    asked: the number of ids, from the start, that came from a prompt somebody asked for. What follows was generated, or
+    prefilled in idle time.
     """
 
     def __init__(self, cache: KVCache, ids: Sequence[int] = ()) -> None:
@@ -44,13 +45,15 @@ class Slot:
         length = len(self.ids) if length is None else length
         return Slot(self.cache.fork(length), self.ids[:length])
 
-    def loss(self, length: int) -> int:
-        """How much of what was asked for a trim would throw away."""
+    def tokens_lost(self, length: int) -> int:
+        """How many ids of prompts that were asked for a trim to `length` would throw away."""
         return min(self.asked, len(self.ids)) - length
 
 
 class PrefixCache:
-    """budget: bytes for all slots together that aren't parked. host_budget: for those that are; None to find one."""
+    """budget: bytes for all states together that aren't parked. host_budget: bytes for parked ones; None: decided when
+    the first one is parked.
+    """
 
     def __init__(self, budget: int = 0, host_budget: int | None = None) -> None:
         self.budget, self.host_budget = budget, host_budget
@@ -62,15 +65,16 @@ class PrefixCache:
     def take(
         self, key: Key, ids: Sequence[int], shape: KVShape, busy: Collection[Slot] = (), *, foreseen: bool = False
     ) -> Slot:
-        """A slot of `key` with what any slot of its model shares with `ids`, less one: the last is fed for its logits.
+        """A slot for `key` that holds the longest prefix of `ids` that any slot of the model has; never all of `ids`,
+        since the last one has to be computed for its logits.
 
-        busy: slots that other jobs are working in; they are copied, as those of other documents are, and never changed.
-        foreseen: nobody has asked for this prompt yet, so that it isn't worth keeping when another one comes.
+        busy: slots in which other jobs compute. They are copied, like those of other documents, never changed.
+        foreseen: the prompt is prefilled in idle time; nobody has asked for it yet.
         """
         best, shared = self._best(key, ids)
         if best is None:
             slot = Slot(KVCache(shape))
-        elif self._slots[best] == key and best not in busy and best.loss(shared) <= MAX_RECOMPUTED:
+        elif self._slots[best] == key and best not in busy and best.tokens_lost(shared) <= MAX_RECOMPUTED:
             slot = best
             slot.trim(shared)
         else:
@@ -82,41 +86,41 @@ class PrefixCache:
         return slot
 
     def shared(self, key: Key, ids: Sequence[int]) -> int:
-        """How many of `ids` needn't be computed."""
+        """The length of the prefix of `ids` that needn't be computed."""
         return self._best(key, ids)[1]
 
     def add(self, key: Key, slot: Slot) -> None:
-        """Hold a slot from now on, as the most recently used; of a document with too many the oldest goes."""
+        """Keep a slot, as the most recently used one. If its document then has too many, its oldest is dropped."""
         self._slots[slot] = key
         self._slots.move_to_end(slot)
         places = [each for each, its in self._slots.items() if its == key]
         if len(places) > SLOTS_PER_DOCUMENT:
             self.drop(places[0])
 
-    def shrink(self, keep: Collection[Slot]) -> None:
-        """Park or drop least recently used slots until the budgets hold; those in `keep` stay even beyond them."""
+    def evict(self, keep: Collection[Slot]) -> None:
+        """Park or drop the least recently used slots until the budgets hold. Those in `keep` stay in any case."""
         total = self.held
         for slot in list(self._slots):
             if total <= self.budget:
                 break
             if slot not in keep and not slot.cache.parked:
                 total -= slot.cache.nbytes
-                self._leave(slot, keep)
-        self._shrink_host(keep)
+                self._evict(slot, keep)
+        self._evict_from_host(keep)
 
-    def clear_device(self, keep: Collection[Slot]) -> int:
-        """Move everything but `keep` out of a device's memory, and hold less in it from now on; bytes freed."""
+    def evict_from_device(self, keep: Collection[Slot]) -> int:
+        """Park everything but `keep`, and lower the budget. Returns the number of bytes freed."""
         held = self.held
         for slot in reversed(list(self._slots)):
             if slot not in keep and slot.cache.shape.on_device and not slot.cache.parked:
-                self._leave(slot, keep)
+                self._evict(slot, keep)
         freed = held - self.held
         if freed:
             self.budget = min(self.budget, held) * 3 // 4
         return freed
 
-    def _leave(self, slot: Slot, keep: Collection[Slot]) -> None:
-        """Out of the memory that it is computed with: to the host's where that is another and has room."""
+    def _evict(self, slot: Slot, keep: Collection[Slot]) -> None:
+        """Park a slot whose state is in a GPU's memory, if the host has room; drop any other one."""
         if not slot.cache.shape.on_device:
             self.drop(slot)
             return
@@ -124,9 +128,9 @@ class PrefixCache:
             slot.cache.park()
         except (RuntimeError, MemoryError):
             self.drop(slot)
-        self._shrink_host(keep)
+        self._evict_from_host(keep)
 
-    def _shrink_host(self, keep: Collection[Slot]) -> None:
+    def _evict_from_host(self, keep: Collection[Slot]) -> None:
         parked = [slot for slot in self._slots if slot.cache.parked]
         if parked and self.host_budget is None:
             self.host_budget = system_memory().available // HOST_SHARE
