@@ -1,4 +1,4 @@
-"""The few errors a user can see. Each message is one sentence that names the file or field and what to do.
+"""The few errors that a user can see. Each message is one sentence that names the file or field and the remedy.
 
     StarfillError
     ├── CheckpointError    a checkpoint folder or one of its files can't be used
@@ -8,7 +8,7 @@
     ├── ConsentError       it is on another machine, and the user hasn't agreed to send code there
     └── RequestError       a request can't be served (a position outside the document, an unreadable file)
 
-The command line prints the message and exits with 2; the language server shows it and stays up.
+The command line prints the message and exits with 2. The language server shows it and stays up.
 """
 
 
@@ -17,11 +17,11 @@ class StarfillError(Exception):
 
 
 class CheckpointError(StarfillError):
-    """A checkpoint that can't be used; the message names the file or tensor and the remedy."""
+    """A checkpoint that can't be used. The message names the file or tensor and the remedy."""
 
 
 class NotPulledError(CheckpointError):
-    """A repository that is not on this machine; the message has the command that downloads it."""
+    """A repository that is not on this machine. The message has the command that downloads it."""
 
     def __init__(self, message: str, repository: str) -> None:
         super().__init__(message)
@@ -29,18 +29,19 @@ class NotPulledError(CheckpointError):
 
 
 class SettingsError(StarfillError):
-    """A setting or argument that can't be used; the message names the field and what is allowed."""
+    """A setting or argument that can't be used. The message names the field and what is allowed."""
 
 
 class RequestError(StarfillError):
-    """A request that can't be served; the message names the document or position."""
+    """A request that can't be served. The message names the document or position."""
 
 
 class EngineError(StarfillError):
-    """A serving engine has failed; the message names its address and what it said. Or the one here, with the remedy.
+    """A serving engine has failed: the message names its address and what it said. Or the local one: it names the
+    remedy.
 
-    again: the next request would probably fail too. later: seconds after which the engine wants to be asked again, 0
-    where it doesn't say.
+    again: the next request would probably fail too. later: seconds after which the engine wants to be asked again, 0 if
+    it doesn't say.
     """
 
     def __init__(self, message: str, *, again: bool = False, later: float = 0.0) -> None:
@@ -49,7 +50,9 @@ class EngineError(StarfillError):
 
 
 class ConsentError(StarfillError):
-    """The engine is another machine, to which the user hasn't agreed to send code; the message has the command."""
+    """The engine is on another machine, to which the user hasn't agreed to send code. The message has the command for
+    that.
+    """
 
     def __init__(self, message: str, origin: str) -> None:
         super().__init__(message)

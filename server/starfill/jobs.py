@@ -1,6 +1,6 @@
 """What goes into the engine and what comes out: plain values, no torch.
 
-A `Job` is one prompt of token ids; `Engine.submit` answers a `Ticket` at once, whose future resolves to a `Result`.
+A `Job` is one prompt of token ids. `Engine.submit` returns a `Ticket` at once, whose future resolves to a `Result`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol
 
 
 class Priority(IntEnum):
-    """Lower runs first; a running job gives way to a lower one at the next chunk or token."""
+    """Lower runs first. A running job gives way to a lower one at the next chunk or token."""
 
     COMPLETION = 0
     INSTRUCTION = 1
@@ -29,7 +29,7 @@ class Finish(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """temperature 0 is greedy; otherwise top-p (nucleus) sampling, reproducible when `seed` is given.
+    """temperature 0 is greedy; otherwise top-p (nucleus) sampling, reproducible if `seed` is given.
 
     Candidate k draws with seed + k: the same as candidate 0 of a job with that seed, however many there are.
     """
@@ -54,9 +54,9 @@ class Job:
     stop_ids: sampling one of these ends a candidate; it is not part of the answer.
     on_token(candidate, token): called on the engine's thread for each new token (never for a stop id); True ends that
         candidate after this token. Must be quick.
-    allowed(candidate_ids): called on the engine's thread with the ids generated so far; answers the ids that may
-        follow, or None when all may (token healing). After None it is not asked again for that candidate.
-    begins: the same for an engine that can't be told so: ids for the bytes that the answer must begin with.
+    allowed(candidate_ids): called on the engine's thread with the ids generated so far; returns the ids that may
+        follow, or None if any may (token healing). After None it is not called again for that candidate.
+    begins: the same for an engine that has no such function: ids for the bytes that the answer must begin with.
     draft: tokens that the answer probably repeats in runs (the source of a rewrite, the suggestion before this one),
         besides those of the prompt. Changes how fast the answer of a job with one candidate comes, never which; see
         engine/prompt_lookup.py.
@@ -77,10 +77,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a job came to. Also when it was cut short: cancelling is the normal case, not an error.
+    """The result of a job, also if it was cut short: cancelling is the normal case, not an error.
 
     prompt_tokens = cached_tokens (found in the slot) + computed_tokens (prefilled), unless cut short while prefilling.
-    steps: passes of the model in decode; prefill already brings each candidate's first token.
+    steps: passes of the model in decode; prefill already yields each candidate's first token.
     """
 
     candidates: tuple[tuple[int, ...], ...]
@@ -99,7 +99,7 @@ class Result:
 class Ticket:
     """A submitted job. `cancel()` is thread-safe and stops it before its next token; the future still gets a Result.
 
-    Its exception is an EngineError where an engine elsewhere fails, or a GPU's memory isn't enough for this job alone.
+    Its exception is an EngineError if a remote engine fails, or if a GPU's memory isn't enough for this job alone.
     """
 
     future: Future[Result]
@@ -129,28 +129,32 @@ class Engine(Protocol):
     def submit(self, job: Job) -> Ticket: ...
 
     def release(self, key: Hashable) -> None:
-        """Forget the slot of a closed document."""
+        """Drop the slot of a closed document."""
         ...
 
     @property
     def cache_bytes(self) -> int:
-        """The byte budget for the KV states of all documents, of all models that share it; 0 where none are here."""
+        """The byte budget for the KV states of all documents, of all models that share it; 0 if no states are on this
+        machine.
+        """
         ...
 
     def resize(self, cache_bytes: int | None) -> None:
-        """Another budget; None for what suits the models and the machine."""
+        """Set the budget; None for one that suits the models and the machine."""
         ...
 
     def persist(self, nbytes: int, keeps: Callable[[str], bool]) -> None:
-        """Save the KV states of recent documents on disk, in at most `nbytes` (0: none, and forget what is there).
+        """Save the KV states of recent documents on disk, in at most `nbytes` (0: none, and remove what is there).
 
-        keeps: whether a document may be saved. Only jobs whose key is text stand for one.
+        keeps: whether a document may be saved. Only jobs whose key is text stand for a document.
         """
         ...
 
     def watch(self, told: Callable[[str | None], None]) -> None:
-        """told: called from any thread with a sentence once jobs fail and the next ones would too, with None once they
-        work again. By an engine on this machine once, when a GPU's memory ran out; its jobs go on, with less of it."""
+        """told: called from any thread, with a sentence when jobs fail and the next ones would fail too, and with None
+        when they work again. A local engine calls it once, when a GPU's memory runs out; its jobs go on, with less
+        memory.
+        """
         ...
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """The composition root: settings -> checkpoint -> engine -> assistant and instructor. Only the command line imports it.
 
-Heavy imports (torch) stand inside the functions that need them, so that `--help` and `initialize` answer at once.
+Heavy imports (torch) are inside the functions that need them, so that `--help` and `initialize` are answered at once.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A checkpoint that is ready to answer jobs, and how to speak to it."""
+    """A checkpoint that is ready for jobs, and how to put prompts to it."""
 
     engine: Engine
     tokenizer: Tokenizer
@@ -41,7 +41,7 @@ class Opened:
     settings: Settings
 
     def close(self) -> None:
-        """Free the model; waits for the token being computed."""
+        """Free the model. Waits for the token being computed."""
         self.engine.close()
 
 
@@ -49,7 +49,9 @@ class LocalBackend:
     """Loads models on this machine, for the language server and the commands."""
 
     def load(self, settings: Settings, report: OnProgress = ignore) -> Assistant | FallbackAssistant:
-        """An assistant over `open`, with the same errors; over two where the one here stands in for an engine."""
+        """An assistant over `open`, with the same errors; a `FallbackAssistant` if a local model stands in for an
+        engine.
+        """
         from starfill.assist.completion.fallback import FallbackAssistant
 
         if not settings.completes_remotely:
@@ -76,8 +78,8 @@ class LocalBackend:
     ) -> Instructor:
         """The instructor of the model that is set for it, with the errors of `open`.
 
-        beside: the assistant that is loaded under these settings, if any. Where its model is the same one, the two
-        share it, and closing the instructor leaves it open.
+        beside: the assistant that is loaded under these settings, if any. If its model is the same one, the two share
+        it, and closing the instructor leaves it open.
         """
         from starfill.assist.completion.assistant import Assistant
         from starfill.assist.completion.fallback import FallbackAssistant
@@ -97,9 +99,9 @@ class LocalBackend:
         return Instructor(opened.engine, opened.tokenizer, opened.dialect, settings)
 
     def open_engine(self, settings: Settings, report: OnProgress = ignore) -> Opened:
-        """Blocks until the engine that is set has said what it is. Raises StarfillError with the sentence to show.
+        """Blocks until the engine in the settings has described itself. Raises StarfillError with the sentence to show.
 
-        ConsentError where it is on another machine and the user hasn't agreed to that.
+        ConsentError: it is on another machine and the user hasn't agreed to that.
         """
         from starfill.app.remote_engine import open_engine
 
@@ -107,9 +109,9 @@ class LocalBackend:
         return Opened(*open_engine(settings, BUNDLED), settings)
 
     def open(self, settings: Settings, report: OnProgress = ignore, beside: ModelInfo | None = None) -> Opened:
-        """Blocks until the model is ready. Raises StarfillError with the sentence to show when it can't be used.
+        """Blocks until the model is ready. Raises StarfillError with the sentence to show if it can't be used.
 
-        beside: the model that is loaded already and has to fit into memory too.
+        beside: the model that is loaded already, and has to fit into memory too.
         """
         report(0.0, "starting torch")
         from starfill.assist.prompts.detect import detect
@@ -136,13 +138,13 @@ class LocalBackend:
             bos=special.bos,
             eos=special.eos,
         )
-        dialect = detect(identity, settings.family)  # before minutes of repacking: do we know how to speak to it?
+        dialect = detect(identity, settings.family)  # before minutes of repacking, check that we know its prompts
         device = choose_device(settings.device)
         devices = devices_of(opened, device)
         if beside is not None:
             check_fits(opened, device, beside)
         # OpenMP keeps a pool of threads for each thread that has ever computed. With more of them than cores it lets
-        # them sleep between operations, and decode takes three times as long: only the engine's thread may last.
+        # them sleep between operations, and decode takes three times as long. So only the engine's thread may last.
         loaded = in_daemon_thread(
             lambda: load_model(opened, device, packed_cache(), report, identity.name, devices)
         ).result()
@@ -158,7 +160,7 @@ class LocalBackend:
         allowed_engines.allow(origin)
 
     def models(self) -> list[ModelChoice]:
-        """What could be loaded, or downloaded first: reads folders, asks nobody."""
+        """The models that could be loaded, or downloaded and then loaded. Reads folders, and contacts nobody."""
         from starfill.checkpoint import hub
         from starfill.checkpoint.published import PUBLISHED
         from starfill.lsp.models.backend import ModelChoice
@@ -170,7 +172,9 @@ class LocalBackend:
         return [bundled, *here, *known]
 
     def download_size(self, repository: str) -> str:
-        """What `pull` would download, in words; asks the hub. Raises StarfillError when it can't be downloaded."""
+        """The size of what `pull` would download, in words. Contacts the hub. Raises StarfillError if it can't be
+        downloaded.
+        """
         from starfill.checkpoint import hub, pull
 
         plan = pull.plan(hub.Repository.named(repository))
@@ -197,24 +201,26 @@ def _assistant(opened: Opened, settings: Settings) -> Assistant:
 
 @cache
 def the_scheduler() -> Scheduler:
-    """The thread that computes, for all models of this process: it lasts, and with it the one pool of OpenMP."""
+    """The scheduler of this process, whose thread computes for all models. It lasts, and with it the one pool of
+    OpenMP.
+    """
     from starfill.engine.scheduler import Scheduler
 
     return Scheduler()
 
 
 def _leave_out_of_garbage_collections() -> None:
-    """What is there now stays for long: 200,000 objects, torch's for the most part.
+    """Exempt the objects that exist now: they stay for long, and there are 200,000, most of them torch's.
 
-    A full collection walks through all of them and holds everything up for 90 ms, in the middle of a keystroke.
+    A full collection walks through all of them and blocks everything for 90 ms, in the middle of a keystroke.
     """
     gc.unfreeze()
-    gc.collect()  # what a model before this one has left behind
+    gc.collect()  # what the model before this one left behind
     gc.freeze()
 
 
 def model_folder(model: str) -> Path:
-    """The checkpoint folder that the setting `model` means; NotPulledError for a repository that isn't here."""
+    """The checkpoint folder that the setting `model` means. Raises NotPulledError for a repository that isn't here."""
     from starfill.checkpoint.hub import resolve
 
     return BUNDLED if model == "bundled" else resolve(model)

@@ -1,4 +1,4 @@
-"""An engine elsewhere, from its settings to something that is spoken to as a model here. See `engine/remote`."""
+"""A remote engine, from its settings to an engine that is used like a local one. See `remote`."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _spoken_to(reached: Reached, settings: Settings, bundled: Path) -> tuple[Rem
 
 
 def _family(settings: Settings, names: list[str], *, needed: bool) -> str:
-    """The family's name, or "auto" where the tokenizer is to tell it. needed: nothing but the name can tell."""
+    """The family's name, or "auto" if the tokenizer can tell it. needed: nothing but the name can."""
     if settings.engine_family != "auto":
         return settings.engine_family
     found: Family | None = family_named(names)
@@ -86,7 +86,7 @@ def _family(settings: Settings, names: list[str], *, needed: bool) -> str:
 
 
 def _tokenizer_folder(reached: Reached, settings: Settings, bundled: Path) -> Path | None:
-    """Where the tokenizer of the engine's model is; None where text is to be sent."""
+    """The folder with the tokenizer of the engine's model; None if text has to be sent."""
     wanted = settings.engine_tokenizer
     if wanted and not reached.api.takes_ids:
         raise SettingsError(

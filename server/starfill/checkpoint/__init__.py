@@ -1,1 +1,1 @@
-"""What is on disk: configuration, weights, tokenizer. Only safetensors; code in a model folder is never run."""
+"""What is on disk: configuration, weights, tokenizer. Reads only safetensors, and never runs code in a model folder."""

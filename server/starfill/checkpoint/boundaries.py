@@ -1,6 +1,6 @@
-"""Where a text can be cut so that its pieces encode exactly as the whole: what makes encoding incremental.
+"""Where a text can be cut so that its pieces encode exactly as the whole, which makes encoding incremental.
 
-Proven per kind of tokenizer; a tokenizer of another kind encodes whole, which is right and slower.
+Proven for each kind of tokenizer. A tokenizer of another kind encodes whole texts, which is right and slower.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-# GPT-2's pattern: no pre-token spans a line end and the non-space before it. (A pre-token may take in one space before
-# a word, but no other white space.)
+# GPT-2's pattern: no pre-token contains a line end and the non-space before it. (A pre-token may begin with one space
+# before a word, but with no other white space.)
 _BEFORE_LINE_END = re.compile(r"(?<=\S)(?=[\r\n])")
-# Patterns that take line ends up to the last of a run together with what is before them, and nothing after them.
+# Patterns in which a run of line ends goes with the text before it, and not with the text after it.
 _AFTER_LINE_ENDS = re.compile(r"(?<=\n)(?=[ \t]*[^\s])")
 _TAKES_LINE_ENDS = r"|\s*[\r\n]+|\s+(?!\S)|\s+"  # the end of the patterns of Llama 3 and Qwen 2
 _MIXED = re.compile(r"[^\r\n][\r\n]|[\r\n][^\r\n]")
-_ALONE = ("[\r\n]", r"[\r\n]")  # DeepSeek splits every line end off first
+_ALONE = ("[\r\n]", r"[\r\n]")  # DeepSeek first splits every line end off
 
 
 def boundaries(raw: Mapping[str, Any], vocab: Iterable[str]) -> re.Pattern[str] | None:
@@ -27,7 +27,7 @@ def boundaries(raw: Mapping[str, Any], vocab: Iterable[str]) -> re.Pattern[str] 
         return None
     if before and before[-1].get("type") == "ByteLevel":
         return _of_byte_level(before, normalizer)
-    # Sentencepiece: merges may lead anywhere, so no token may hold a line end that follows something else.
+    # Sentencepiece may merge anything, so no token may contain a line end that follows something else.
     cuts_at_spaces = all(map(_cuts_at_spaces, before)) and all(map(_writes_spaces, normalizer))
     if cuts_at_spaces and model.get("byte_fallback") and not any(_MIXED.search(token) for token in vocab):
         return _BEFORE_LINE_END
@@ -45,7 +45,7 @@ def _of_byte_level(steps: list[Mapping[str, Any]], normalizer: list[Mapping[str,
         return _BEFORE_LINE_END if exact else None
     if not before or before[0].get("type") != "Split" or before[0].get("behavior") != "Isolated":
         return None
-    if any(step.get("type") != "NFC" for step in normalizer):  # which changes nothing across a line end
+    if any(step.get("type") != "NFC" for step in normalizer):  # NFC changes nothing across a line end
         return None
     pattern = before[0].get("pattern", {}).get("Regex", "")
     return _AFTER_LINE_ENDS if pattern in _ALONE or pattern.endswith(_TAKES_LINE_ENDS) else None
@@ -56,5 +56,5 @@ def _cuts_at_spaces(step: Mapping[str, Any]) -> bool:
 
 
 def _writes_spaces(step: Mapping[str, Any]) -> bool:
-    """Whether a normalizer's step does no more than to write spaces as ▁."""
+    """Whether a normalizer's step only replaces spaces by ▁."""
     return step.get("type") == "Prepend" or (step.get("type") == "Replace" and step.get("pattern") == {"String": " "})

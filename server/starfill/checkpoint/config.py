@@ -1,7 +1,7 @@
 """A checkpoint folder's `config.json` and its quantization, read and checked.
 
-The quantization stands in `quantize_config.json` (auto-gptq) or under `quantization_config` in `config.json`
-(transformers, optimum); where both exist the file of its own wins, as in auto-gptq.
+The quantization is in `quantize_config.json` (auto-gptq) or under `quantization_config` in `config.json` (transformers,
+optimum). If both exist, `quantize_config.json` wins, as in auto-gptq.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Quantization:
     desc_act: bool
     sym: bool
     checkpoint_format: str
-    weights_name: str | None  # model_file_base_name, the safetensors file without its ending
+    weights_name: str | None  # model_file_base_name: the name of the safetensors file without its extension
 
     def groups(self, in_features: int) -> int:
         """How many groups a layer's input rows form."""
@@ -66,7 +66,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_config(folder: Path) -> CheckpointConfig:
-    """Raises CheckpointError when the folder is no checkpoint, or its quantization is not one that Starfill reads."""
+    """Raises CheckpointError if the folder is no checkpoint, or its quantization is not one that Starfill reads."""
     if not folder.is_dir():
         raise CheckpointError(f"{folder} is not a folder: give the path of a downloaded checkpoint, or 'bundled'")
     model = read_json(folder / "config.json")

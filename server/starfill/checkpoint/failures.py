@@ -1,4 +1,4 @@
-"""What can go wrong between here and the hub, each as one sentence with the remedy."""
+"""What can go wrong between here and the hub: each failure is one sentence with the remedy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 def broken_off() -> tuple[type[BaseException], ...]:
     """The errors of a connection that can't be made or breaks off.
 
-    The library's errors are based on those of its transport: requests before 1.0, later httpx.
+    The library's errors are derived from those of its transport: requests before 1.0, later httpx.
     """
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -76,7 +76,7 @@ def _answer(status: int, repository: Repository, hub: str, again: str) -> str:
 
 @contextmanager
 def unknown_revision(repository: Repository, api: HfApi) -> Iterator[None]:
-    """Raises CheckpointError with the branches that there are when the revision isn't one."""
+    """Raises CheckpointError, listing the branches that exist, if the revision doesn't."""
     from huggingface_hub.errors import RevisionNotFoundError
 
     try:

@@ -1,4 +1,4 @@
-"""Which files make a checkpoint, judged by their names alone: the same for a folder and for a repository of the hub."""
+"""Which files make a checkpoint, decided by their names alone: the same for a folder and for a repository of the hub."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ReadJson = Callable[[str], Mapping[str, Any]]
 
 
 def lacking(names: Collection[str]) -> str | None:
-    """What keeps these files from being a checkpoint, apart from weights; None when all of it is there."""
+    """What is missing for a checkpoint, apart from weights; None if nothing is."""
     if CONFIG not in names:
         return CONFIG
     return None if any(name in names for name in TOKENIZERS) else TOKENIZERS[0]
@@ -43,8 +43,8 @@ def lacking(names: Collection[str]) -> str | None:
 def weight_files(names: Collection[str], read: ReadJson, where: object) -> tuple[str, ...]:
     """The index, if there is one, and the safetensors files of a checkpoint, also those that are missing; () for none.
 
-    Of several sets of weights, the one that the quantization settings name, or `model`. Raises CheckpointError, naming
-    `where`, when that leaves a choice.
+    Of several sets of weights the one that the quantization settings name, or `model`. Raises CheckpointError, naming
+    `where`, if that leaves a choice.
     """
     sets = _sets(names, read)
     if len(sets) < 2:
@@ -60,13 +60,13 @@ def weight_files(names: Collection[str], read: ReadJson, where: object) -> tuple
 
 
 def _named(names: Collection[str], read: ReadJson) -> object:
-    """The `model_file_base_name` of the quantization settings, wherever they stand."""
+    """The `model_file_base_name` of the quantization settings, in whichever file they are."""
     settings = read(QUANTIZE_CONFIG) if QUANTIZE_CONFIG in names else read(CONFIG).get("quantization_config")
     return settings.get("model_file_base_name") if isinstance(settings, Mapping) else None
 
 
 def _sets(names: Collection[str], read: ReadJson) -> dict[str, tuple[str, ...]]:
-    """The files of each set of weights, by what their names begin with."""
+    """The files of each set of weights, by the beginning of their names."""
     sets: dict[str, tuple[str, ...]] = {}
     for index in sorted(name for name in names if name.endswith(INDEX)):
         shards = read(index).get("weight_map")

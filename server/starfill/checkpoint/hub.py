@@ -1,7 +1,7 @@
-"""Repositories of the hub as names, and what of them is on this machine. Nothing here uses the network.
+"""Repositories of the hub as names, and which of them are on this machine. Nothing here uses the network.
 
-The cache is the hub library's own, as its documentation lays it out: `models--OWNER--NAME/` with `blobs/ETAG`,
-`snapshots/COMMIT/FILE` (links to blobs) and `refs/REVISION` (a file that holds a commit).
+The cache is the hub library's own, laid out as its documentation says: `models--OWNER--NAME/` with `blobs/ETAG`,
+`snapshots/COMMIT/FILE` (links to blobs) and `refs/REVISION` (a file that contains a commit).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _REPOSITORY = re.compile(rf"(?P<owner>{_NAME})/(?P<name>{_NAME})(?::(?P<revision
 
 @dataclass(frozen=True, slots=True, order=True)
 class Repository:
-    """A repository at a branch, tag or commit; written OWNER/NAME[:REVISION], where no revision means `main`."""
+    """A repository at a branch, tag or commit, written OWNER/NAME[:REVISION]. Without a revision it is `main`."""
 
     id: str
     revision: str = MAIN
 
     @classmethod
     def parse(cls, text: str) -> Repository | None:
-        """None for what is no such name: paths of all kinds, also Windows paths with a drive letter."""
+        """None for anything that is no such name: paths of all kinds, also Windows paths with a drive letter."""
         match = _REPOSITORY.fullmatch(text)
         if match is None or "--" in match["owner"] or "--" in match["name"] or ".." in text:
             return None
@@ -39,7 +39,7 @@ class Repository:
 
     @classmethod
     def named(cls, text: str) -> Repository:
-        """Raises CheckpointError where `parse` finds none."""
+        """Raises CheckpointError if `parse` returns None."""
         repository = cls.parse(text)
         if repository is None:
             raise CheckpointError(f"{text} names no repository: write OWNER/NAME, or OWNER/NAME:REVISION for a branch")
@@ -58,7 +58,7 @@ class Repository:
 
     @property
     def snapshot(self) -> Path | None:
-        """The folder with the files of this revision as far as they were pulled; None when there is none."""
+        """The folder with the files of this revision that were pulled; None if there is none."""
         try:
             commit = self.ref.read_text(encoding="utf-8").strip()
         except OSError:
@@ -69,7 +69,7 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """A revision in the cache. lacking: what keeps it from being complete, None when it is."""
+    """A revision in the cache. lacking: what is missing for it to be complete, None if it is."""
 
     repository: Repository
     path: Path
@@ -87,8 +87,8 @@ def cache_folder() -> Path:
 def resolve(model: str) -> Path:
     """The folder of a model that is given as a path, or as a repository that was pulled. Never uses the network.
 
-    A path that exists is itself; one that doesn't is left for the reader of the folder to name. Raises NotPulledError
-    with the command to run for a repository that isn't here, or not completely.
+    A path is returned as it is, even if it doesn't exist: whoever reads the folder reports that. Raises NotPulledError,
+    with the command to run, for a repository that isn't here, or not completely.
     """
     path = Path(model).expanduser()
     repository = Repository.parse(model)
@@ -111,31 +111,31 @@ def resolve(model: str) -> Path:
 
 
 def shown(model: str) -> str:
-    """A short name: a repository's own, or a folder's."""
+    """A short name: the repository's, or the folder's."""
     path = Path(model).expanduser()
     repository = Repository.parse(model)
     return path.name if repository is None or os.path.exists(path) else str(repository)  # noqa: PTH110
 
 
 def amount(nbytes: int) -> str:
-    """Bytes for people: "7.3 GB", "12.5 MB"; decimal, as the hub's pages and disks count them."""
+    """Bytes for people: "7.3 GB", "12.5 MB". Decimal, like the hub's pages and disks."""
     return f"{nbytes / 1e9:.1f} GB" if nbytes >= 1e9 else f"{nbytes / 1e6:.1f} MB"
 
 
 def lacking(folder: Path) -> str | None:
-    """The first thing that a folder needs to be a whole checkpoint and doesn't hold; None when it has everything."""
-    names = {path.name for path in folder.iterdir() if path.exists()}  # a link whose blob is gone doesn't exist
+    """The first thing that is missing for a complete checkpoint; None if nothing is."""
+    names = {path.name for path in folder.iterdir() if path.exists()}  # a link to a missing blob doesn't exist
     if (lack := files.lacking(names)) is not None:
         return lack
     try:
         weights = files.weight_files(names, lambda name: _read(folder / name), folder)
     except CheckpointError:
-        return None  # too many rather than too few: loading it says so
+        return None  # loading it will report the surplus weights
     return next((name for name in weights or ("a .safetensors file",) if name not in names), None)
 
 
 def pulled() -> list[Pulled]:
-    """All revisions of models in the cache, by name; also those that other programs put there."""
+    """All revisions of models in the cache, by name, also those that other programs put there."""
     found = []
     for folder in sorted(cache_folder().glob("models--*--*")):
         id = folder.name.removeprefix("models--").replace("--", "/", 1)
@@ -149,9 +149,9 @@ def pulled() -> list[Pulled]:
 
 
 def remove(repository: Repository) -> int:
-    """Delete a revision from the cache, except for files that other revisions share; answers the bytes freed.
+    """Delete a revision from the cache, except for files that other revisions share. Returns the number of bytes freed.
 
-    Raises CheckpointError when it isn't there.
+    Raises CheckpointError if it isn't there.
     """
     from huggingface_hub import scan_cache_dir
 

@@ -1,7 +1,7 @@
-"""Encoding a text again after an edit: only what has changed is encoded, and the ids are those of encoding the whole.
+"""Encodes a text again after an edit: only the part that changed is encoded, and the ids are those of the whole text.
 
-A text is cut where that is exact (see `boundaries`), so its ids are those of its pieces. What a text shares at its
-beginning and at its end with one that was encoded before keeps its pieces.
+A text is cut where that is exact (see `boundaries`), so its ids are those of its pieces. The pieces that it shares, at
+its beginning and at its end, with a text that was encoded before are reused.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from threading import Lock
 from starfill.util.common_prefix import common_prefix
 
 KEPT = 8  # texts: the windows of the last few documents
-SHORT = 256  # characters; such a text is encoded whole
-EDGE = 32  # characters that must agree at an end of the text before more is looked at
+SHORT = 256  # characters; a shorter text is encoded whole
+EDGE = 32  # characters at an end of the text that must agree before more is compared
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """A text with its ids. cuts: where its pieces begin, and its length; starts: where their ids do, and how many."""
+    """A text with its ids. cuts: where its pieces begin, and its length. starts: where their ids begin, and the number
+    of ids.
+    """
 
     text: str
     ids: list[int]
@@ -32,7 +34,7 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """How many characters two texts have in common at their beginning, and at their end."""
+    """The numbers of characters that two texts have in common at their beginning and at their end."""
 
     head: int
     tail: int
@@ -44,7 +46,7 @@ class Incremental:
     def __init__(self, boundary: re.Pattern[str], encode: Callable[[str], Sequence[int]]) -> None:
         self._boundary, self._encode = boundary, encode
         self._recent: deque[Encoded] = deque(maxlen=KEPT)
-        self._lock = Lock()  # prompts for completions and for actions are built on threads of their own
+        self._lock = Lock()  # prompts for completions and for actions are built on different threads
 
     def encode(self, text: str) -> list[int]:
         if len(text) <= SHORT:
@@ -70,10 +72,10 @@ class Incremental:
         return Encoded(text, ids, cuts, starts)
 
     def _changed(self, old: Encoded, text: str, same: Shared) -> Encoded:
-        """Keeps the cuts around which the texts agree as far as a pattern looks: a character back, a piece ahead."""
+        """Keeps the cuts around which the texts agree as far as a pattern looks: one character back, one piece ahead."""
         first = max(bisect_right(old.cuts, same.head) - 2, 0)
         last = max(bisect_left(old.cuts, len(old.text) - same.tail + 1), first)
-        ending = old.cuts[last] if last < len(old.cuts) else len(old.text)  # of the text's end nothing is to be kept
+        ending = old.cuts[last] if last < len(old.cuts) else len(old.text)  # nothing is kept of the text's end
         longer = len(text) - len(old.text)
         middle = self._whole(text[old.cuts[first] : ending + longer])
         begin, end = old.starts[first], old.starts[last] if last < len(old.starts) else len(old.ids)

@@ -1,6 +1,6 @@
-"""Downloading a checkpoint from the hub: what there is, what of it is needed, and getting it.
+"""Downloading a checkpoint from the hub: what exists, which files are needed, and their download.
 
-This and `transfer.py` are all of Starfill that contacts the hub, and only `models pull` and a user's yes come here.
+This file and `transfer.py` are all of Starfill that contacts the hub. Only `models pull` and a user's yes lead here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 20  # seconds for the hub to answer a question
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_ETAG = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # git's hash of a small file, SHA-256 of a large one
+_ETAG = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # git's hash of a small file, the SHA-256 of a large one
 
 OnBytes = Callable[[int, str], None]
 """How many bytes of a plan are here, and which file comes now."""
@@ -35,7 +35,7 @@ Stopped = Callable[[], bool]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a pull downloads: a commit's files, small ones first, so that weights are the last to be there."""
+    """What a pull downloads: a commit's files, small ones first, so that weights come last."""
 
     repository: Repository
     commit: str
@@ -47,12 +47,12 @@ class Plan:
 
     @property
     def done(self) -> int:
-        """Bytes that are here already, also of an interrupted download."""
+        """Bytes that are on this machine already, also from an interrupted download."""
         return sum(file.here for file in self.files)
 
 
 def plan(repository: Repository) -> Plan:
-    """Ask the hub what there is to download; of the files it gets only small JSON ones that say which weights to take.
+    """Ask the hub what there is to download. Only small JSON files are read for that, which say which weights to take.
 
     Raises CheckpointError with the remedy: no such repository or revision, no access, no network, only pickles.
     """
@@ -83,16 +83,16 @@ def plan(repository: Repository) -> Plan:
 
 
 def pull(plan: Plan, report: OnBytes = lambda *_: None, stopped: Stopped = lambda: False) -> Path:
-    """Download what is missing and answer the folder; a later call goes on where this one was stopped or failed.
+    """Download what is missing and return the folder. A call after an interruption continues the download.
 
-    Raises CheckpointError with the remedy; also when `stopped` says so. Two pulls of one file wait for each other.
+    Raises CheckpointError with the remedy, also if `stopped` returns True. Two pulls of one file wait for each other.
     """
     api, repository = _api(), plan.repository
     _check_space(plan)
     done = plan.done
     with sentences(repository, api.endpoint):
         if not repository.ref.exists():
-            _refer(plan)  # so that what is incomplete has its branch's name
+            _refer(plan)  # an incomplete download is listed by its branch's name too
         for file in plan.files:
             report(done, file.name)
 
@@ -115,14 +115,14 @@ def _api() -> HfApi:
     from huggingface_hub import HfApi, constants
     from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]  # documented
 
-    constants.HF_HUB_DISABLE_TELEMETRY = True  # the variable of that name was read when the library was imported
+    constants.HF_HUB_DISABLE_TELEMETRY = True  # the library read the variable of that name when it was imported
     if constants.HF_HUB_DISABLE_PROGRESS_BARS is None:
         disable_progress_bars()
     return HfApi(library_name="starfill", library_version=__version__)
 
 
 def _files(info: ModelInfo, repository: Repository) -> dict[str, RemoteFile]:
-    """The files that may belong to a checkpoint, by name: those at the top, and of the right kinds."""
+    """The files that may belong to a checkpoint, by name: those in the top folder, and of the right kinds."""
     if not _COMMIT.fullmatch(str(info.sha)):
         raise _not_understood(repository, "commit", info.sha)
     files = {}
@@ -163,7 +163,7 @@ def _check_space(plan: Plan) -> None:
 
 
 def _refer(plan: Plan) -> None:
-    """Say which commit a branch or tag is."""
+    """Store which commit a branch or tag is."""
     ref = plan.repository.ref
     if plan.repository.revision != plan.commit:
         ref.parent.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,9 @@
-"""Reading safetensors files: the header alone, then one tensor's bytes at a time, mapped.
+"""Reading safetensors files: first the header alone, then one tensor's bytes at a time, mapped.
 
-The `safetensors` library maps a whole file, privately and for writing, for whatever it is asked. Linux refuses that for
-a file that is larger than the memory, though of a 35 GB file only a layer is needed at a time. Format: 8 bytes, the
-header's length (little endian); the header in JSON, for each tensor its dtype, its shape and where its bytes begin and
-end after the header; the tensors' bytes, little endian, row by row (github.com/huggingface/safetensors#format).
+The `safetensors` library maps a whole file, privately and for writing, whatever is read from it. Linux refuses that for
+a file that is larger than the memory, though only one layer of a 35 GB file is needed at a time. Format: 8 bytes with
+the header's length (little endian); the header in JSON, which has each tensor's dtype, shape and the offsets of its
+bytes after the header; the tensors' bytes, little endian, row by row (github.com/huggingface/safetensors#format).
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ DTYPES = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
-LONGEST_HEADER = 100_000_000  # bytes, what the library accepts
+LONGEST_HEADER = 100_000_000  # bytes that the library accepts
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A tensor's entry in a file's header; dtype as safetensors spells it ("F16", "I32").
+    """A tensor's entry in a file's header. dtype as safetensors writes it ("F16", "I32").
 
-    start: of its bytes in the file. nbytes: how many they are.
+    start: of its bytes in the file. nbytes: their number.
     """
 
     file: Path
@@ -49,7 +49,7 @@ class Tensor:
 
 
 def read_header(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file by name. Raises CheckpointError when it is truncated or of another format."""
+    """The tensors of a file by name. Raises CheckpointError if it is truncated or of another format."""
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
@@ -74,13 +74,13 @@ def _entry(path: Path, entry: Any, first: int, size: int) -> Tensor:
 
 
 def map_tensor(tensor: Tensor) -> torch.Tensor:
-    """The tensor, mapped (not copied) as long as it is alive; writing to it never changes the file."""
+    """The tensor, mapped (not copied) as long as it is alive. Writing to it never changes the file."""
     dtype = DTYPES[tensor.dtype]
     if not tensor.nbytes:
         return torch.empty(tensor.shape, dtype=dtype)
     before = tensor.start % mmap.ALLOCATIONGRANULARITY
     with tensor.file.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), before + tensor.nbytes, access=mmap.ACCESS_COPY, offset=tensor.start - before)
-    if before % dtype.itemsize:  # allowed, and of no use to the processor
+    if before % dtype.itemsize:  # the format allows it, but the processor can't use it
         return torch.frombuffer(bytearray(mapped[before:]), dtype=dtype).view(tensor.shape)
     return torch.frombuffer(mapped, dtype=dtype, offset=before).view(tensor.shape)

@@ -1,6 +1,6 @@
-"""What a checkpoint's smaller files say of its special tokens: which begins, which end a text, and the chat template.
+"""A checkpoint's special tokens, from its smaller files: which begins a text, which end one; and the chat template.
 
-The chat template is only ever read as text; nothing here or elsewhere runs it.
+The chat template is only read as text. Nothing here or elsewhere runs it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from starfill.checkpoint.tokenizer import Tokenizer
 
 @dataclass(frozen=True, slots=True)
 class Special:
-    """bos: the token that the tokenizer puts first by itself, if any. eos: ids that end a text.
+    """bos: the token that the tokenizer itself puts first, if any. eos: ids that end a text.
 
-    family: `starfill_family` in config.json, by which a checkpoint may say how it wants to be spoken to.
+    family: `starfill_family` in config.json, with which a checkpoint may name its family.
     """
 
     chat_template: str | None
@@ -31,8 +31,8 @@ class Special:
 def read_special(folder: Path, tokenizer: Tokenizer, model: Mapping[str, Any] | None = None) -> Special:
     """From config.json, generation_config.json, tokenizer_config.json, special_tokens_map.json and chat_template.jinja.
 
-    All may be missing. model: what config.json holds, where it was read before. Raises CheckpointError for a file that
-    can't be read as JSON.
+    Each may be missing. model: the content of config.json, if it was read before. Raises CheckpointError for a file
+    that isn't valid JSON.
     """
     model = _json(folder / "config.json") if model is None else model
     of_tokenizer = _json(folder / "tokenizer_config.json")
@@ -54,7 +54,7 @@ def read_special(folder: Path, tokenizer: Tokenizer, model: Mapping[str, Any] | 
 
 
 def _chat_template(folder: Path, given: object) -> str | None:
-    """The text of the chat template, or of all where there are several by name."""
+    """The text of the chat template, or of all templates if there are several with names."""
     if isinstance(given, str):
         return given
     if isinstance(given, list):

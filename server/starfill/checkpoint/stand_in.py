@@ -1,7 +1,7 @@
 """A tokenizer for a model whose own isn't here: texts are cut as the bundled model cuts them.
 
-It serves an engine that is sent text: to count tokens (its own are longer as a rule, so a prompt gets no longer than
-meant), to cut where a word begins, and to keep what a user has typed apart from control tokens.
+It serves an engine that is sent text: to count tokens (the model's own are usually longer, so prompts don't get too
+long), to cut where a word begins, and to keep the user's text apart from control tokens.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from starfill.checkpoint.tokenizer import Tokenizer
 
 
 def stand_in(folder: Path, controls: Iterable[str]) -> Tokenizer:
-    """folder: of the model whose tokenizer it is made from. controls: the control tokens that it is to have besides."""
+    """folder: of the model whose tokenizer is used. controls: control tokens that are added to it."""
     source = folder / "tokenizer.json"
     raw = read_json(source)
     added = list(raw["added_tokens"])

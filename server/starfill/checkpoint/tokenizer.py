@@ -1,7 +1,7 @@
-"""`tokenizer.json`, loaded through the tokenizers library, with the two promises that the rest relies on.
+"""`tokenizer.json`, loaded with the tokenizers library, with two guarantees that everything else relies on.
 
-Text never becomes a special token: these, and the merges that lead to them, are taken out of the tokenizer that
-encodes, so `<fim_middle>` in a user's file is so many characters. And encoding is incremental: what stays the same from
+Text never becomes a special token: these, and the merges that lead to them, are removed from the tokenizer that
+encodes, so `<fim_middle>` in a user's file is just characters. And encoding is incremental: what stays the same from
 one keystroke to the next is not encoded again.
 """
 
@@ -29,7 +29,7 @@ _BYTE = re.compile(r"<0x([0-9A-F]{2})>")  # sentencepiece's byte fallback
 class Tokenizer:
     """Byte-level (GPT-2) or sentencepiece-style (Llama) BPE of one checkpoint.
 
-    token_bytes[id] is the token's UTF-8 bytes, b"" for special tokens and unused ids; `special` maps the text of each
+    token_bytes[id] is the token's UTF-8 bytes, b"" for special tokens and unused ids. `special` maps the text of each
     special token to its id. put_first: the special tokens that the file says begin a sequence.
     """
 
@@ -42,9 +42,9 @@ class Tokenizer:
             self._dummy_space = writes_a_space_first(raw)
             exact = boundaries(raw, [token for token in vocab if token not in special])
             spelled = byte_spelled(raw)
-        except Exception as error:  # the library raises a bare Exception for anything it can't parse
+        except Exception as error:  # the library raises a bare Exception for anything that it can't parse
             raise CheckpointError(f"{source} can't be used ({error}): copy it again from the model's page") from None
-        # A fine-tune may bring a padding token that its model has no row for.
+        # A fine-tune may have a padding token for which its model has no row.
         self.special = {token: id for token, id in special.items() if id < vocab_size or not vocab_size}
         self.token_bytes = _token_bytes(vocab, self.special, spelled, vocab_size)
         if len(self.token_bytes) > vocab_size > 0:
@@ -56,9 +56,9 @@ class Tokenizer:
 
     @classmethod
     def from_folder(cls, folder: Path, vocab_size: int) -> Tokenizer:
-        """vocab_size: the model's, often rounded up from the tokenizer's; the ids in between are no text.
+        """vocab_size: the model's, often rounded up from the tokenizer's; the ids in between stand for no text.
 
-        Raises CheckpointError when `tokenizer.json` is missing, can't be used, or belongs to a larger vocabulary.
+        Raises CheckpointError if `tokenizer.json` is missing, can't be used, or belongs to a larger vocabulary.
         """
         source = folder / "tokenizer.json"
         if not source.exists() and (folder / "tokenizer.model").exists():
@@ -72,7 +72,7 @@ class Tokenizer:
     def encode(self, text: str, *, start: bool = False) -> list[int]:
         """Token ids of `text`, never a special one.
 
-        start: the text begins a sequence; a sentencepiece vocabulary was trained with a space before it.
+        start: the text begins a sequence, which a sentencepiece vocabulary was trained to see with a space before it.
         """
         if start and text and self._dummy_space:
             text = " " + text
@@ -80,12 +80,12 @@ class Tokenizer:
 
     @property
     def in_pieces(self) -> bool:
-        """Whether `encode` encodes text in pieces and remembers them; else it isn't proven to come to the same."""
+        """Whether `encode` encodes text in pieces and caches them; False if that isn't proven to give the same ids."""
         return self._pieces is not None
 
     def encode_whole(self, text: str) -> tuple[int, ...]:
-        """As `encode` does, but nothing of it is remembered."""
-        # A lone surrogate (half of a pair that an editor sent) has no UTF-8 form; the model sees '?' in its place.
+        """Like `encode`, but nothing is cached."""
+        # A lone surrogate (half of a pair that an editor sent) has no UTF-8 form. The model sees "?" in its place.
         text = text.encode("utf-8", "replace").decode("utf-8") if _has_surrogate(text) else text
         return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
@@ -95,7 +95,7 @@ def _has_surrogate(text: str) -> bool:
 
 
 def _byte_alphabet() -> dict[str, int]:
-    """The printable character that byte-level BPE (GPT-2) writes for each byte, inverted."""
+    """The bytes for which byte-level BPE (GPT-2) writes printable characters, by these characters."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [byte for byte in range(256) if byte not in printable]
     return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}

@@ -1,4 +1,4 @@
-"""`tokenizer.json` as data: which of its tokens are no text, and the same tokenizer for nothing but text."""
+"""`tokenizer.json` as data: which of its tokens aren't text, and the same tokenizer for text only."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Control tokens by their looks: between bars, or words with underscores between angle brackets, which no HTML tag has.
+# Control tokens by their looks: between bars, or words with underscores in angle brackets, which no HTML tag has.
 _CONTROL = re.compile(r"<[|｜].*[|｜]>|</?[a-z]+(?:_[a-z]+)+>", re.DOTALL)
-# And by name. Some conversions have Code Llama's only in the vocabulary.
+# And by name: some conversions have Code Llama's only in the vocabulary.
 _CONTROLS = ("▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>", "<step>", "[INST]", "[/INST]", "[PREFIX]", "[MIDDLE]", "[SUFFIX]")
 
 
 def special_tokens(raw: Mapping[str, Any]) -> dict[str, int]:
-    """The added tokens that are no text.
+    """The added tokens that aren't text.
 
-    A few tokenizers (Gemma, DeepSeek) add words and runs of white space, which are text, and DeepSeek and Qwen don't
-    call all of their control tokens special.
+    A few tokenizers (Gemma, DeepSeek) add words and runs of white space, which are text. DeepSeek and Qwen don't mark
+    all of their control tokens as special.
     """
     added = {token["content"]: token for token in raw.get("added_tokens") or ()}
     found = {text: token["id"] for text, token in added.items() if token.get("special") or _CONTROL.fullmatch(text)}
@@ -26,7 +26,7 @@ def special_tokens(raw: Mapping[str, Any]) -> dict[str, int]:
 
 
 def put_first(raw: Mapping[str, Any]) -> frozenset[str]:
-    """What the post-processor, alone or among others, puts before a single text."""
+    """The tokens that the post-processor puts before a single text."""
     post = raw.get("post_processor") or {}
     first = set()
     for part in post.get("processors", [post]):
@@ -44,7 +44,7 @@ def for_text(raw: Mapping[str, Any], special: Mapping[str, int]) -> dict[str, An
     added = [{**token, "special": False} for token in raw.get("added_tokens") or () if token["content"] not in special]
     if isinstance(model.get("vocab"), Mapping):
         vocab = {token: id for token, id in model["vocab"].items() if token not in special or token == unknown}
-        # The library numbers added tokens anew unless the vocabulary has them.
+        # The library gives added tokens new numbers unless they are in the vocabulary.
         model["vocab"] = vocab | {token["content"]: token["id"] for token in added}
         model["merges"] = [merge for merge in model.get("merges") or () if _merged(merge) not in special]
     return {
@@ -60,12 +60,12 @@ def for_text(raw: Mapping[str, Any], special: Mapping[str, int]) -> dict[str, An
 
 
 def _merged(merge: str | Sequence[str]) -> str:
-    """The token that a merge makes; written as a pair, or as one string with a space in between."""
+    """The token that a merge makes. A merge is written as a pair, or as one string with a space in between."""
     return merge.replace(" ", "", 1) if isinstance(merge, str) else "".join(merge)
 
 
 def _parts(step: Mapping[str, Any] | None, key: str) -> list[Mapping[str, Any]]:
-    """A normalizer or pre-tokenizer as the steps that it consists of."""
+    """The steps of a normalizer or pre-tokenizer."""
     return [] if step is None else list(step.get(key, [step]))
 
 

@@ -1,8 +1,8 @@
-"""One file from the hub, into the hub library's cache.
+"""One file from the hub into the hub library's cache.
 
-The library (2.4) throws away what an interrupted download had got, which for a file of 9 GB is the difference between
-going on and beginning again. So the file is written here: as `blobs/ETAG.starfill.incomplete` until it is whole and its
-checksum right. Transport, token, proxies and retries are the library's.
+The library (2.4) discards what an interrupted download got, so a file of 9 GB would have to be downloaded again.
+Therefore the file is written here: as `blobs/ETAG.starfill.incomplete`, until it is complete and its checksum right.
+Transport, token, proxies and retries are the library's.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ def fetch(file: RemoteFile, endpoint: str, count: Count) -> None:
 
 
 def _download(file: RemoteFile, endpoint: str, out: _Partial) -> None:
-    """All that `out` doesn't hold yet; a connection that breaks off is taken up again as long as each brings some."""
+    """Download everything that `out` doesn't contain yet. After an interruption it tries again, as long as each try
+    gets some bytes.
+    """
     from huggingface_hub import hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError
     from huggingface_hub.file_download import http_get
@@ -94,7 +96,7 @@ def _download(file: RemoteFile, endpoint: str, out: _Partial) -> None:
 
 
 class _Partial(io.BufferedWriter):
-    """What a download is written to: appends, tells of each piece, and is stopped where telling raises."""
+    """The file of a download: it appends, reports each piece, and is stopped if the report raises."""
 
     def __init__(self, path: Path, count: Count) -> None:
         super().__init__(io.FileIO(path, "ab"))
@@ -108,7 +110,7 @@ class _Partial(io.BufferedWriter):
 
 @contextmanager
 def _locked(file: RemoteFile, count: Count) -> Iterator[None]:
-    """One download of a file at a time, on the lock that the library has for it."""
+    """Allow one download of a file at a time, with the lock that the library has for that."""
     from filelock import FileLock, Timeout
 
     path = cache_folder() / ".locks" / file.repository.folder.name / f"{file.etag}.lock"
@@ -128,7 +130,7 @@ def _locked(file: RemoteFile, count: Count) -> Iterator[None]:
 
 
 def _verify(file: RemoteFile) -> None:
-    """Compare with the checksum that the hub tells; what is damaged is thrown away."""
+    """Compare with the checksum that the hub reports. A damaged file is deleted."""
     if len(file.etag) == 64:
         checksum = hashlib.sha256()
     else:
@@ -148,5 +150,5 @@ def _link(file: RemoteFile) -> None:
     file.path.unlink(missing_ok=True)  # a link whose blob was deleted
     try:
         file.path.symlink_to(os.path.relpath(file.blob, file.path.parent))
-    except OSError:  # Windows, without the right to make links: the library moves the file then, too
+    except OSError:  # Windows, without the right to make links: the library moves the file then, and so do we
         file.blob.replace(file.path)

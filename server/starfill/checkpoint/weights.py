@@ -1,7 +1,7 @@
 """The tensors of a checkpoint: found by name in one or several safetensors files, mapped into memory one at a time.
 
-Each tensor is a map of its own, gone when the tensor is dropped, so that converting a checkpoint layer by layer never
-holds more than a layer of it.
+Each tensor is a map of its own, which ends with the tensor. So converting a checkpoint layer by layer never holds more
+than one layer.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Weights:
             ) from None
 
     def get(self, name: str, shape: Sequence[int], dtypes: Sequence[str] = FLOATS) -> torch.Tensor:
-        """The tensor, mapped (not copied). Raises CheckpointError when it is missing or not of that shape and dtype."""
+        """The tensor, mapped (not copied). Raises CheckpointError if it is missing or not of that shape and dtype."""
         entry = self.entry(name)
         if entry.dtype not in dtypes:
             raise CheckpointError(

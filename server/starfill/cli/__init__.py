@@ -1,1 +1,1 @@
-"""The commands of `starfill`, a file for each group; `main.py` puts them together."""
+"""The commands of `starfill`, one file for each group. `main.py` puts them together."""

@@ -19,7 +19,7 @@ from starfill.cli.options import loaded, model_options, settings_from
 def complete(place: str, as_json: bool, candidates: int, **chosen: str) -> None:
     """Print what would be inserted at FILE:LINE:COL (from 1, columns in characters).
 
-    Exits with 1 when there is nothing to insert; the reason goes to stderr.
+    Exits with 1 if there is nothing to insert; the reason is printed to stderr.
     """
     from starfill.cli.places import locate
 

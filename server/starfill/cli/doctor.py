@@ -1,4 +1,4 @@
-"""`starfill doctor`: does everything work here, and how fast?"""
+"""`starfill doctor`: does everything work here, and how fast is it?"""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def doctor(as_json: bool, **chosen: str) -> None:
 
 
 def examine(settings: Settings, load: Load) -> Iterator[Check]:
-    """The checks in order, each as soon as it is done; a failure that makes the rest pointless is the last one."""
+    """The checks in order, each when it is done. A failure that makes the other checks pointless is the last one."""
     yield Check("Python", (3, 10) <= sys.version_info < (3, 15), f"{platform.python_version()} ({sys.executable})")
     try:
         yield Check("torch", True, version("torch"))
@@ -124,15 +124,15 @@ def _completion_checks(assistant: Assistant, *, elsewhere: bool) -> Iterator[Che
     yield Check(asked, cold.figures.generated_tokens > 0, f"return json. {text}")
     figures = cold.figures
     yield Check("cold completion", True, f"{figures.total_ms:.0f} ms, {figures.computed_tokens} tokens computed")
-    assistant.accepted(cold.uri)  # so that TYPED is not typed through it
+    assistant.accepted(cold.uri)  # so that TYPED isn't typed through it
     warm = _complete(assistant, BEFORE + TYPED, 2)
     figures = warm.figures
-    few = figures.computed_tokens <= 4 or elsewhere  # not every engine says what it had to compute
+    few = figures.computed_tokens <= 4 or elsewhere  # not every engine reports what it computed
     yield Check("after one more character", few, f"{figures.total_ms:.0f} ms, {figures.computed_tokens} computed")
     assistant.forget(warm.uri)
     again = _complete(assistant, BEFORE + TYPED, 3)
     same = again.items == warm.items
-    # An engine that computes for others beside may round otherwise each time.
+    # An engine that also computes for others may round differently each time.
     yield Check(
         "warm answer = cold answer", same or elsewhere, f"{'the same' if same else 'not the same'}, token for token"
     )

@@ -1,6 +1,6 @@
 """`starfill engine`: which engines on other machines may be sent code.
 
-The language server starts through the same command line, so what only these commands need is imported in them.
+The language server starts through the same command line, so imports that only these commands need are inside them.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def instruct(
 
 
 def _settings(file: Path | None, chosen: Mapping[str, str]) -> Settings:
-    """Those of the file, and over them what the command line says; a model named there is the one that is asked."""
+    """The settings of the file, overridden by the command line. A model that is named there carries out the action."""
     from starfill.util.text_files import read
 
     source = click.get_current_context().get_parameter_source
@@ -122,7 +122,7 @@ def _action(settings: Settings, document: Document, name: str, ask: str | None) 
 
 
 def _check(action: Action, problem: str, diff: bool, apply: bool, force: bool) -> None:
-    """Before a model is loaded: whether the options go together."""
+    """Check the combination of options before a model is loaded."""
     from starfill.assist.instruct.actions import Placement
 
     if problem and action.name != "fix":
@@ -137,7 +137,7 @@ def _check(action: Action, problem: str, diff: bool, apply: bool, force: bool) -
 
 @contextmanager
 def _streaming() -> Iterator[Callable[[str, int], None]]:
-    """Shows the end of what the model writes, while it does, where stdout is a terminal."""
+    """On a terminal, show the end of the answer while the model writes it."""
     console = _console()
     if console is None:
         yield lambda text, tokens: None

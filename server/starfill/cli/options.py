@@ -1,4 +1,4 @@
-"""What the commands share: the settings as options, and a loaded model with a progress bar."""
+"""What the commands share: the settings as options, and loading a model with a progress bar."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def model_options(command: Any) -> Any:
 
 
 def settings_from(**values: Any) -> Settings:
-    """Raises SettingsError for the first wrong value: on a command line nothing is silently defaulted."""
+    """Raises SettingsError for the first wrong value: on a command line no default replaces it."""
     settings, problems = parse(by_json_names(values))
     if problems:
         raise SettingsError(problems[0])
@@ -67,7 +67,7 @@ def settings_from(**values: Any) -> Settings:
 
 
 def by_json_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by the names that they have in JSON; `settings.Settings` and the options have those of Python."""
+    """Settings by their names in JSON, from those in Python, which `settings.Settings` and the options have."""
     return {NAMES.get(name, name): value for name, value in values.items()}
 
 
@@ -113,7 +113,9 @@ def opened(settings: Settings) -> Iterator[Opened]:
 
 
 def _ready(load: Callable[[Settings, Callable[[float, str], None]], T], settings: Settings) -> T:
-    """What is loaded, with the bar; where it needs an engine on another machine, the user is asked on a terminal."""
+    """What was loaded, with a progress bar. If it needs an engine on another machine, the user is asked on a
+    terminal.
+    """
     try:
         with loading() as report:
             return load(settings, report)
@@ -131,7 +133,7 @@ def _ready(load: Callable[[Settings, Callable[[float, str], None]], T], settings
 
 @contextmanager
 def loading() -> Iterator[Callable[[float, str], None]]:
-    """A progress bar on a terminal, and what to report to it: the fraction done and what is being done."""
+    """A progress bar on a terminal, and a function to report to it: the fraction done and what is being done."""
     from rich.console import Console
     from rich.progress import Progress
 

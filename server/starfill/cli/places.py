@@ -1,4 +1,4 @@
-"""Places on a command line: FILE:LINE:COL and FILE:FROM-TO as a document with an offset or lines."""
+"""Places on a command line: FILE:LINE:COL as a document and an offset, FILE:FROM-TO as a document and lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starfill.util.text_files import read
 
 
 def locate(place: str) -> tuple[Document, int]:
-    """The file of FILE:LINE:COL, and the offset of the place. LINE and COL count from 1, COL in characters.
+    """The file of FILE:LINE:COL, and the offset. LINE and COL count from 1, COL in characters.
 
     Raises RequestError naming what is wrong with the place or the file.
     """
@@ -30,7 +30,8 @@ def locate(place: str) -> tuple[Document, int]:
 
 
 def locate_lines(place: str) -> tuple[Path, Document, Span]:
-    """The file of FILE:FROM-TO, and these lines; or of FILE:LINE, and an empty span on that line. Counted from 1.
+    """The file of FILE:FROM-TO and these lines, or the file of FILE:LINE and an empty span on that line. Counted from
+    1.
 
     Raises RequestError naming what is wrong with the place or the file.
     """

@@ -1,6 +1,6 @@
-"""What the commands share that generate over many prompts: how tokens are chosen, and a progress bar.
+"""What the commands for many prompts share: how tokens are chosen, and a progress bar.
 
-The language server starts through the same command line, so what only a run needs is imported when one begins.
+The language server starts through the same command line, so imports that only a run needs are inside the functions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starfill.evaluation.work import Item, Progress
     from starfill.jobs import Sampling
 
-VARIED = 0.2  # the temperature of several samples; WizardCoder's for HumanEval
+VARIED = 0.2  # the temperature of several samples, which WizardCoder uses for HumanEval
 
 
 def sampling_options(command: Any) -> Any:
@@ -59,7 +59,7 @@ def produced(
     batch: int,
     **shared: str,
 ) -> list[Record]:
-    """All samples of a run, written to `out` too, with a bar. Takes the options above by their names."""
+    """All samples of a run, also written to `out`, with a progress bar. Takes the options above by their names."""
     from tempfile import TemporaryDirectory
 
     from starfill.evaluation.ask import Asker
@@ -77,7 +77,7 @@ def produced(
 
 
 def sampling_from(samples: int, temperature: float | None, top_p: float, greedy: bool, seed: int) -> Sampling:
-    """Raises SettingsError where the options contradict each other."""
+    """Raises SettingsError if the options contradict each other."""
     from starfill.jobs import Sampling
 
     if greedy and temperature:
@@ -90,7 +90,7 @@ def sampling_from(samples: int, temperature: float | None, top_p: float, greedy:
 
 @contextmanager
 def bar(name: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar on a terminal, and what to call as work gets done: (done, total, what else there is to say)."""
+    """A bar on a terminal, and a function to call as work is done: (done, total, what else there is to say)."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -1,4 +1,4 @@
-"""Judging samples with a bar, and the table of figures."""
+"""Judging samples with a progress bar, and the table of figures."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the fi
 
 
 def check_running(run_code: bool, ks: str) -> None:
-    """Before anything is generated: can code be run here? Says how it is confined. Raises SettingsError if it can't."""
+    """Check, before anything is generated, that code can be run here, and say how it is confined. Raises SettingsError
+    if it can't.
+    """
     from starfill.evaluation.sandbox.run import check_available
 
     _numbers(ks)
@@ -58,7 +60,7 @@ def judged(
     timeout: int,
     results: Path | None,
 ) -> list[Line]:
-    """Run the code of samples, given with their places; a line for each layout, or for all under `name`."""
+    """Run the code of samples, given with their places. Returns a line for each layout, or one for all under `name`."""
     from starfill.evaluation.sandbox.run import Limits
     from starfill.evaluation.score import judge, pass_rates, sample_of
 

@@ -1,7 +1,7 @@
 """Which brackets and quotes are open at a place: a tolerant scanner that knows no language.
 
-Good enough for code in any language of the C, Python and shell kind: quotes end at the end of their line (triple
-quotes and backquotes don't), a backslash escapes, an apostrophe inside a word is none.
+It is good enough for languages like C, Python and shell: quotes end at the end of their line (triple quotes and
+backquotes don't), a backslash escapes, an apostrophe inside a word doesn't count.
 """
 
 from __future__ import annotations
@@ -34,14 +34,16 @@ class Closing:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """open: what is open after the text, outermost first. closing: the closers that reach out of the text."""
+    """open: what is open after the text, outermost first. closing: the closers of brackets that were opened before the
+    text.
+    """
 
     open: tuple[str, ...]
     closing: tuple[Closing, ...]
 
 
 def scan(text: str, before: tuple[str, ...] = ()) -> Scan:
-    """Read a text that starts with the openers `before` still open."""
+    """Read a text at whose start the openers `before` are open."""
     stack, floor = list(before), len(before)
     closing: list[Closing] = []
     for match in _MARK.finditer(text):
@@ -80,7 +82,7 @@ def scan(text: str, before: tuple[str, ...] = ()) -> Scan:
 def auto_closed(left: str, right: str) -> str:
     """The closers at the start of `right` that close what is open at the end of `left` (both on the cursor's line).
 
-    Editors insert them together with the opener; they are the business of `postprocess`, not part of the suffix.
+    Editors insert them together with the opener. `postprocess` deals with them; they aren't part of the suffix.
     """
     stack, end = list(scan(left).open), 0
     while stack and end < len(right):

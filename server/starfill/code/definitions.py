@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 _ABOVE = frozenset({"comment", "line_comment", "block_comment", "attribute_item", "decorator"})
-_WRAPPERS = frozenset(  # what holds one definition, and may begin on an earlier line
+_WRAPPERS = frozenset(  # nodes that wrap one definition, and may begin on an earlier line
     {
         *("decorated_definition", "export_statement", "ambient_declaration", "template_declaration", "type_definition"),
         *("lexical_declaration", "variable_declaration", "variable_declarator", "assignment_statement"),
@@ -20,14 +20,15 @@ _WRAPPERS = frozenset(  # what holds one definition, and may begin on an earlier
         *("field_definition", "public_field_definition", "short_var_declaration"),
     }
 )
-_BODIES = frozenset({"block", "body_statement"})  # where the comment above their first line stands before them
+# the comment above their first line stands in front of them in the tree
+_BODIES = frozenset({"block", "body_statement"})
 _CALLS = frozenset({"arguments", "argument_list", "call_expression", "call", "expression_statement"})
 _DEEPEST_WRAPPER = 6
 _NEED_BODY = frozenset({"struct_specifier", "union_specifier", "enum_specifier", "class_specifier"})
 
 
 def definition_around(document: Document, inside: Span) -> Span | None:
-    """The lines of the smallest function or class that has all of `inside`'s lines; parses the document."""
+    """The lines of the smallest function or class that contains all lines of `inside`. Parses the document."""
     language = LANGUAGES.get(document.language_id)
     tree = tree_of(document.text, document.language_id)
     if language is None or tree is None:
@@ -45,7 +46,7 @@ def definition_around(document: Document, inside: Span) -> Span | None:
 
 
 def _path(root: Node, first: tuple[int, int], last: tuple[int, int]) -> list[Node]:
-    """The nodes that hold two points, without the root, outermost first."""
+    """The nodes that contain two points, without the root, outermost first."""
     cursor = root.walk()
     path: list[Node] = []
     while cursor.goto_first_child_for_point(first) is not None:
@@ -57,7 +58,7 @@ def _path(root: Node, first: tuple[int, int], last: tuple[int, int]) -> list[Nod
 
 
 def _point(document: Document, offset: int) -> tuple[int, int]:
-    """The row and byte column of a place; of its line's first character where it stands in front of that."""
+    """The row and byte column of an offset; of its line's first character for an offset in front of that."""
     row = document.line_of(offset)
     line = document.line_text(row)
     column = max(offset - document.line_start(row), len(line) - len(line.lstrip()))
@@ -65,9 +66,9 @@ def _point(document: Document, offset: int) -> tuple[int, int]:
 
 
 def _smallest(path: list[Node], language: Language, start: int, end: int) -> tuple[int, int] | None:
-    """The rows of the innermost definition on a path that has rows `start` to `end`.
+    """The rows of the innermost definition on a path that contains rows `start` to `end`.
 
-    Functions that have no name, nor get one, count only where there is no other.
+    Functions without a name count only if there is no other definition.
     """
     for node in reversed(path):
         definition = _definition_in(_described_by(node), language)
@@ -80,7 +81,7 @@ def _smallest(path: list[Node], language: Language, start: int, end: int) -> tup
 
 
 def _described_by(node: Node) -> Node:
-    """What a comment, attribute or decorator belongs to; any other node itself."""
+    """The node that a comment, attribute or decorator belongs to; any other node itself."""
     while node.type in _ABOVE and node.next_sibling is not None:
         node = node.next_sibling
         if node.type in _BODIES and node.named_children:
@@ -89,7 +90,7 @@ def _described_by(node: Node) -> Node:
 
 
 def _definition_in(node: Node, language: Language) -> Node | None:
-    """The definition that a node is, or is only there to hold."""
+    """The definition that a node is, or that it only wraps."""
     level = [node]
     for _ in range(_DEEPEST_WRAPPER):
         found = next((each for each in level if _is_definition(each, language)), None)
@@ -100,7 +101,9 @@ def _definition_in(node: Node, language: Language) -> Node | None:
 
 
 def _is_definition(node: Node, language: Language) -> bool:
-    """A definition with a body, or a function that gets a name where it stands; as a value in a list, a long one."""
+    """Whether the node is a definition with a body, or a function that is bound to a name; a value in a list only if it
+    is long.
+    """
     if node.type in language.anonymous:
         holder = node.parent.type if node.parent is not None else ""
         return holder in _WRAPPERS and (holder != "pair" or node.start_point.row < node.end_point.row)
@@ -116,12 +119,12 @@ def _whole(node: Node, wrappers: frozenset[str] = _WRAPPERS) -> Node:
 
 
 def _rows(node: Node) -> tuple[int, int]:
-    """The first and last row of a node, and of the comments, attributes and decorators right above it."""
+    """The first and last row of a node, with the comments, attributes and decorators right above it."""
     first, last = node.start_point.row, _last_row(node)
     while (above := _before(node)) is not None and above.type in _ABOVE and _last_row(above) + 1 >= first:
         earlier = _before(above)
         if earlier is not None and _last_row(earlier) == above.start_point.row:
-            break  # a comment behind other code
+            break  # a comment at the end of a line of code
         node, first = above, above.start_point.row
     return first, last
 
@@ -131,7 +134,7 @@ def _last_row(node: Node) -> int:
 
 
 def _before(node: Node) -> Node | None:
-    """What stands before a node, also where it is the first one of the node around it."""
+    """What stands before a node, also if the node is the first one within its parent."""
     while node.prev_sibling is None and node.parent is not None:
         node = node.parent
     return node.prev_sibling

@@ -1,11 +1,11 @@
-"""One level of indentation: which it is, and how to write it otherwise."""
+"""One level of indentation: finding it, and converting it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
 
-TAB_WIDTH = 4  # columns; only to compare indentations
+TAB_WIDTH = 4  # columns; only for comparing indentations
 
 
 def indent_of(line: str) -> str:
@@ -13,12 +13,12 @@ def indent_of(line: str) -> str:
 
 
 def width(line: str) -> int:
-    """Columns of a line's indentation."""
+    """The columns of a line's indentation."""
     return len(indent_of(line).expandtabs(TAB_WIDTH))
 
 
 def unit_of(lines: Iterable[str]) -> str | None:
-    """One level in these lines; None where none of them is indented, by one space at most."""
+    """One level of indentation in these lines; None if none is indented by more than one space."""
     indents = [indent for line in lines if line.strip() and (indent := indent_of(line)) not in ("", " ")]
     if not indents:
         return None
@@ -29,11 +29,11 @@ def unit_of(lines: Iterable[str]) -> str | None:
 
 
 def with_tabs(line: str, step: int) -> str:
-    """Each `step` columns of a line's indentation as a tab; what is left over stays."""
+    """A line with a tab for each `step` columns of its indentation; the rest stays spaces."""
     indent = indent_of(line).replace("\t", " " * step)
     return "\t" * (len(indent) // step) + " " * (len(indent) % step) + line.lstrip(" \t")
 
 
 def with_spaces(line: str, unit: str) -> str:
-    """Each tab of a line's indentation as `unit`."""
+    """A line with `unit` for each tab of its indentation."""
     return indent_of(line).replace("\t", unit) + line.lstrip(" \t")

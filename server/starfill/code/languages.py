@@ -1,6 +1,6 @@
 """The languages that Starfill can parse: a table from the protocol's language ids to tree-sitter's grammars.
 
-tree-sitter and the grammars are imported when a document of their language is first parsed.
+tree-sitter and a grammar are imported when a document of that language is first parsed.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _LONE_CR = re.compile(r"\r(?!\n)")
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A grammar and what of it is a function or a class.
+    """A grammar, and which of its nodes are functions and classes.
 
-    module, function: where the grammar comes from. definitions: node types that are one whole definition.
-    anonymous: node types of functions without a name of their own, which may be bound to one.
-    names: what a fence around such code is called, the first one where we write it.
+    module, function: where the grammar comes from. definitions: types of nodes that are whole definitions.
+    anonymous: types of nodes that are functions without a name, which may be bound to one.
+    names: the language's names in Markdown fences; we write the first one.
     """
 
     module: str
@@ -107,27 +107,29 @@ SUFFIXES = {
 
 
 def language_id_of(path: PurePath) -> str:
-    """The protocol's identifier of a file's language, by the end of its name; "plaintext" where that says nothing."""
+    """The protocol's identifier of a file's language, by its extension; "plaintext" if that is unknown."""
     return SUFFIXES.get(path.suffix, "plaintext")
 
 
 def fence_name(language_id: str) -> str:
-    """What to call the language at a fence."""
+    """The language's name in a Markdown fence."""
     language = LANGUAGES.get(language_id)
     return language.names[0] if language else language_id
 
 
 def tree_of(text: str, language_id: str) -> Tree | None:
-    """The syntax tree of a text, in bytes of UTF-8 (see `encoded`); None where the language has no grammar."""
+    """The syntax tree of a text, in bytes of UTF-8 (see `encoded`); None if the language has no grammar."""
     if language_id not in LANGUAGES:
         return None
     from tree_sitter import Parser
 
-    return Parser(_grammar(language_id)).parse(encoded(text))  # a parser of its own: one serves one thread
+    return Parser(_grammar(language_id)).parse(encoded(text))  # a new parser each time: a parser serves one thread
 
 
 def encoded(text: str) -> bytes:
-    """A text as it is parsed: CR alone as LF, which no grammar knows as a line end; half characters as "?"."""
+    """The text that is parsed: CR alone becomes LF, since no grammar takes it as a line end; half characters become
+    "?".
+    """
     return _LONE_CR.sub("\n", text).encode("utf-8", "replace")
 
 

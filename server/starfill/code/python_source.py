@@ -7,12 +7,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)  # what the compiler raises for wild text
+NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)  # what the compiler raises for arbitrary text
 _WORDS = (ast.Expr, ast.Name, ast.Load, ast.Compare, ast.cmpop, ast.BoolOp, ast.boolop, ast.Tuple, ast.UnaryOp, ast.Not)
 
 
 def parsed(code: str) -> ast.Module | None:
-    """The syntax tree, or None for what is no Python."""
+    """The syntax tree; None if the text isn't Python."""
     try:
         with _quiet():
             return ast.parse(code)
@@ -21,7 +21,7 @@ def parsed(code: str) -> ast.Module | None:
 
 
 def compiles(code: str) -> bool:
-    """More than parsing: a `return` outside of a function doesn't."""
+    """More than parsing: a `return` outside of a function doesn't compile."""
     try:
         with _quiet():
             _compile(code)
@@ -31,9 +31,9 @@ def compiles(code: str) -> bool:
 
 
 def compiling_head(code: str) -> str:
-    """Without the last lines, as few as have to go for the rest to compile; it ends with a line end, or is empty.
+    """Without the last lines, as few as necessary for the rest to compile. Ends with a line end, or is empty.
 
-    What goes are explanations and unfinished functions. Lines end with "\\n".
+    What is dropped are explanations and unfinished functions. Lines end with "\n".
     """
     lines = code.rstrip().split("\n")
     while lines:
@@ -42,16 +42,17 @@ def compiling_head(code: str) -> str:
                 _compile("\n".join(lines))
             break
         except SyntaxError as error:
-            in_string = (error.msg or "").startswith("f-string")  # before Python 3.12 its line is one of the string's
+            # before Python 3.12 its line number counts within the string
+            in_string = (error.msg or "").startswith("f-string")
             wrong = error.lineno if error.lineno and not in_string else len(lines)
-            del lines[max(0, min(wrong, len(lines)) - 1) :]  # nothing can be right again from there on
+            del lines[max(0, min(wrong, len(lines)) - 1) :]  # nothing from there on can be right
         except NOT_PYTHON:
             lines.pop()
     return "".join(f"{line}\n" for line in lines)
 
 
 def is_only_words(tree: ast.Module) -> bool:
-    """Whether it is what an English phrase can pass for: "Done", "This is it", "yes, and not that"."""
+    """Whether the code is what an English phrase parses as: "Done", "This is it", "yes, and not that"."""
     nodes = [node for node in ast.walk(tree) if node is not tree]
     return bool(nodes) and all(isinstance(node, _WORDS) for node in nodes)
 
@@ -63,5 +64,5 @@ def _compile(code: str) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # "invalid escape sequence" is the writer's business
+        warnings.simplefilter("ignore")  # "invalid escape sequence" is no concern of ours
         yield

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 def parses(document: Document, edits: Sequence[Edit]) -> bool | None:
     """Whether the document parses after the edits (ascending, disjoint), apart from errors elsewhere.
 
-    None where nobody can tell: no parser for the language, or errors at the edits' place before and after. Costs
-    O(document).
+    None if that can't be decided: the language has no parser, or there were errors around the edits before and there
+    are after them. Costs O(document).
     """
     if not edits:
         return True
@@ -32,7 +32,9 @@ def parses(document: Document, edits: Sequence[Edit]) -> bool | None:
 
 
 def _parses_as_python(document: Document, edits: Sequence[Edit]) -> bool | None:
-    """By Python's own parser: the document, or the function around the edits; None where neither did before."""
+    """The same with Python's own parser: for the document, or for the function around the edits; None if neither parsed
+    before.
+    """
     after = applied(document, edits)
     if parsed(after.text) is not None:
         return True
@@ -60,12 +62,12 @@ def _parses_as_tree(document: Document, edits: Sequence[Edit]) -> bool | None:
 
 
 def _any_between(nodes: Sequence[Node], first: int, last: int) -> bool:
-    """Whether one has rows `first` to `last`, or some of them."""
+    """Whether one of the nodes has a row between `first` and `last`."""
     return any(node.start_point.row <= last and first <= node.end_point.row for node in nodes)
 
 
 def _errors(root: Node) -> Iterator[Node]:
-    """What doesn't parse and what is missing."""
+    """The nodes that don't parse, and those that are missing."""
     nodes = [root]
     while nodes:
         node = nodes.pop()

@@ -1,1 +1,1 @@
-"""The settings, what they may be, and where files lie."""
+"""The settings, their allowed values, and where files lie."""

@@ -1,4 +1,6 @@
-"""May a document be looked at? The one place that says: asked where text enters, asserted where it leaves."""
+"""May a document be read? This is the only place that decides; it is asked where text enters, asserted where it
+leaves.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ from starfill.config.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class AccessPolicy:
-    """The limits that the settings `enabledLanguages` and `excludedGlobs` set.
+    """The limits of the settings `enabledLanguages` and `excludedGlobs`.
 
     languages: identifiers; "*" means all. excluded: globs as in .gitignore.
     """
@@ -25,7 +27,7 @@ class AccessPolicy:
         return cls(settings.enabled_languages, settings.excluded_globs)
 
     def refusal(self, uri: str, language_id: str) -> str | None:
-        """None when a document may be looked at, else the reason why not."""
+        """Why a document may not be read; None if it may."""
         if "*" not in self.languages and language_id not in self.languages:
             return f'Starfill is off for the language "{language_id}": the setting enabledLanguages does not list it'
         glob = self._excluding(uri)
@@ -49,9 +51,10 @@ def _path(uri: str) -> str:
 
 @lru_cache(maxsize=256)
 def _glob(glob: str) -> re.Pattern[str]:
-    """As in .gitignore: `*` and `?` stay within a name, `**` crosses folders, a matched folder takes all below it.
+    """As in .gitignore: `*` and `?` stay within a name, `**` crosses folders, a matched folder excludes everything in
+    it.
 
-    A glob that begins with a slash is matched from the root, any other one from any folder on.
+    A glob that begins with a slash is matched from the root, any other one from any folder.
     """
     body = ""
     for part in re.findall(r"\*\*/|\*\*|\*|\?|.", glob.strip("/"), re.DOTALL):

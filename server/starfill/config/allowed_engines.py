@@ -1,4 +1,4 @@
-"""To which engines on other machines the user has agreed to send code: a private file, by origin."""
+"""The engines on other machines to which the user has agreed to send code: a private file, by origin."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starfill.errors import SettingsError
 
 
 def allowed() -> list[str]:
-    """The origins (scheme, host and port), sorted. A file that can't be read allows nothing."""
+    """The origins (scheme, host and port), sorted. A file that can't be read allows none."""
     try:
         found = json.loads(folders.allowed_engines().read_text(encoding="utf-8"))["allowed"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -23,24 +23,26 @@ def allowed() -> list[str]:
 
 
 def allow(origin: str) -> None:
-    """Raises SettingsError when the file can't be written."""
+    """Raises SettingsError if the file can't be written."""
     _change(lambda before: {*before, origin})
 
 
 def revoke(origin: str) -> bool:
-    """False where it wasn't allowed."""
+    """Returns False if it wasn't allowed."""
     return origin in _change(lambda before: before - {origin})
 
 
 def _change(changed: Callable[[set[str]], set[str]]) -> set[str]:
-    """The origins before. Others that change them at the same moment wait."""
+    """Change the file, and return the origins before. Processes that change it at the same moment wait for each
+    other.
+    """
     file = folders.allowed_engines()
     new = file.with_suffix(".new")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(file.with_suffix(".lock"), mode=0o600):
             before = set(allowed())
-            with contextlib.suppress(FileNotFoundError):  # of a process that was killed
+            with contextlib.suppress(FileNotFoundError):  # left by a process that was killed
                 new.unlink()
             descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as opened:

@@ -1,4 +1,4 @@
-"""What the value of a setting may be, in words and as a check."""
+"""The allowed values of settings, in words and as a check."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ Placement = Literal["replace", "insert-before", "insert-after", "show"]
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """check answers the value to use, or raises ValueError. schema: the same in JSON Schema, as far as that can say."""
+    """check returns the value to use, or raises ValueError. schema: the same in JSON Schema, as far as that can express
+    it.
+    """
 
     words: str
     check: Callable[[Any], Any]
@@ -23,7 +25,7 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A list's entries that are right, and a sentence for each that isn't."""
+    """The valid entries of a list, and a sentence for each other one."""
 
     entries: tuple[Any, ...]
     problems: tuple[str, ...]
@@ -31,7 +33,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class OwnInstruction:
-    """A code action of the user's own. kind: one of the protocol's. languages: identifiers; "*" means all."""
+    """The user's own code action. kind: one of the protocol's. languages: identifiers; "*" means all."""
 
     title: str
     instruction: str
@@ -149,7 +151,9 @@ def own_instructions(value: Any) -> Kept:
 
 
 def _own_instruction(name: str, raw: Any, others: Container[str]) -> OwnInstruction:
-    """An entry; null in it means the default. others: titles that are taken. ValueError says what is wrong with it."""
+    """An entry; null in it means the default. others: titles that are taken. Raises ValueError saying what is wrong
+    with it.
+    """
     if not isinstance(raw, Mapping):
         raise ValueError(f'The setting "{name}" is {shown(raw)}, but must be an object with "title" and "instruction".')
     values = {}

@@ -1,4 +1,4 @@
-"""What can be chosen by name and is known in several rooms: the one list of each."""
+"""Names that can be chosen and that several rooms know: the one list of each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FAMILY_NAMES = (
 
 
 class Layout(str, Enum):
-    """The order of prefix P, suffix S and what was typed since the anchor; see assist/completion/fim_prompt.py."""
+    """The order of prefix P, suffix S and the text typed since the anchor; see assist/completion/fim_prompt.py."""
 
     ANCHORED_PSM = "anchored-psm"
     PSM = "psm"

@@ -16,7 +16,7 @@ def packed_weights() -> Path:
 
 
 def saved_states() -> Path:
-    """KV states that are kept for the next start, see `engine/kv/disk_store.py`."""
+    """KV states that are saved for the next start, see `engine/kv/disk_store.py`."""
     return Path(platformdirs.user_state_dir("starfill")) / "states"
 
 

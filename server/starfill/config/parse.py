@@ -1,6 +1,6 @@
 """Settings from decoded JSON.
 
-It never fails: a wrong value or an unknown name becomes one sentence, and the default is used.
+Never fails: for a wrong value or an unknown name there is one sentence, and the default is used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SECTIONS = {name.partition(".")[0] for name in FIELDS if "." in name}
 
 
 def flat(raw: Mapping[Any, Any]) -> dict[str, Any]:
-    """Settings with the names of FIELDS, where sections may stand as objects: {"instruct": {"model": ...}}."""
+    """Settings with the names of FIELDS. In JSON, sections may be objects: {"instruct": {"model": ...}}."""
     found: dict[str, Any] = {}
     for name, value in raw.items():
         if name in SECTIONS and isinstance(value, Mapping):
@@ -29,7 +29,7 @@ def flat(raw: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def parse(raw: object) -> tuple[Settings, list[str]]:
-    """Settings from decoded JSON, and a sentence for each thing that is wrong with it; null means the default."""
+    """Settings from decoded JSON, and a sentence for each thing that is wrong with them. null means the default."""
     if not isinstance(raw, Mapping):
         return Settings(), [f"The settings are {shown(raw)}, but must be an object; the defaults are used."]
     values: dict[str, Any] = {}

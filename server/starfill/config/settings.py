@@ -1,4 +1,4 @@
-"""What a user can set: one frozen dataclass, with the JSON name, the check and the documentation of each field."""
+"""The settings: one frozen dataclass, with the JSON name, the check and the documentation of each field."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ EngineUse = Literal["all", "completions", "actions"]
 
 
 def about(allowed: Allowed, description: str, json_name: str = "") -> dict[str, Any]:
-    """json_name: in JSON, where that isn't the field's name in camelCase; a dot in it makes a section."""
+    """json_name: the name in JSON if it isn't the field's name in camelCase; a dot in it makes a section."""
     return {"allowed": allowed, "description": description, "json_name": json_name}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings; in JSON their names are camelCase, in the section `starfill`."""
+    """All settings. In JSON their names are camelCase, in the section `starfill`."""
 
     model: str = field(
         default="bundled",
@@ -218,7 +218,7 @@ class Settings:
 
     @property
     def cache_budget(self) -> int | None:
-        """Bytes for key/value states; None for what suits the models and the machine."""
+        """Bytes for KV states; None for a budget that suits the models and the machine."""
         return self.cache_bytes or None
 
     @property
@@ -232,7 +232,7 @@ class Settings:
 
     @property
     def own_instruct_model(self) -> str:
-        """What answers the actions where it isn't what completes: a model, or the address of an engine. Else ""."""
+        """The model, or the engine's address, that carries out actions if it isn't the one that completes; else ""."""
         if self.acts_remotely:
             return "" if self.completes_remotely else self.engine_url
         wanted = self.instruct_model or self.model
@@ -241,7 +241,7 @@ class Settings:
 
     @property
     def engine(self) -> tuple[object, ...]:
-        """What tells whether another engine is meant, or another use of it."""
+        """Determines whether another engine is needed, or another use of it."""
         if not self.engine_url:
             return ()
         names = [item.name for item in fields(self) if item.name.startswith("engine_")]

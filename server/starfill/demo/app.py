@@ -1,4 +1,4 @@
-"""The full-screen application: what stands where, and what the keys do."""
+"""The full-screen application: its layout, and what the keys do."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Demo(App[None]):
         yield Static(_hints(), classes="bar")
 
     def on_mount(self) -> None:
-        self.call_after_refresh(self.editor.move_cursor, self.buffer.cursor)  # scrolls, once there is a size
+        self.call_after_refresh(self.editor.move_cursor, self.buffer.cursor)  # scrolls, once the size is known
         self.editor.focus()
         self.show_name()
         self.show_state("starting")
@@ -111,14 +111,14 @@ class Demo(App[None]):
     # Keys
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """While a menu is open, the keys are its own."""
+        """While a menu is open, it gets the keys."""
         return len(self.screen_stack) == 1 or action not in ON_THE_EDITOR
 
     def action_suggest(self) -> None:
         self.suggesting.ask(invoked=True)
 
     def action_escape(self) -> None:
-        """Dismisses the suggestion, else stops what is running, else closes the panel."""
+        """Dismisses the suggestion; without one, stops what is running; if nothing is, closes the panel."""
         self.suggesting.drop()
         if self.editor.ghost is not None:
             self.editor.show(None)
@@ -170,10 +170,10 @@ class Demo(App[None]):
                     return
         self.exit()
 
-    # For those who hear the server
+    # For the receiver of the server's messages
 
     def attempt(self, request: Coroutine[Any, Any, None]) -> None:
-        """Without waiting for it; an error is said."""
+        """Start a request without waiting for it. An error is shown."""
 
         async def attempted() -> None:
             try:
@@ -184,7 +184,7 @@ class Demo(App[None]):
         self.run_worker(attempted())
 
     async def choose(self, title: str, choices: Sequence[MenuEntry]) -> int | None:
-        """The number of what the user chooses."""
+        """The number of the user's choice."""
         chosen: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         await self.push_screen(Menu(title, choices), chosen.set_result)
         return await chosen

@@ -1,4 +1,4 @@
-"""The server's edits of the text."""
+"""Applying the server's edits to the text."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from starfill.demo.client import Json, location
 
 
 def edits_in(edit: Json) -> tuple[str, int | None, list[Json]]:
-    """URI, version and text edits of a workspace edit; it is about one document."""
+    """The URI, version and text edits of a workspace edit for one document."""
     (change,) = edit["documentChanges"]
     return change["textDocument"]["uri"], change["textDocument"]["version"], change["edits"]
 
 
 def apply(edits: list[Json], editor: TextArea) -> None:
-    """All as one replacement, so that undoing once takes them back."""
+    """Apply all edits as one replacement, so that one undo reverts them."""
     edits = sorted(edits, key=lambda each: location(each["range"]["start"]))
     start = at = location(edits[0]["range"]["start"])
     text = ""
@@ -22,4 +22,4 @@ def apply(edits: list[Json], editor: TextArea) -> None:
         text += editor.get_text_range(at, location(each["range"]["start"])) + each["newText"]
         at = location(each["range"]["end"])
     editor.replace(text, start, at)
-    editor.move_cursor(editor.cursor_location)  # what was selected is another text now
+    editor.move_cursor(editor.cursor_location)  # the old selection means nothing in the new text

@@ -1,4 +1,4 @@
-"""What is being edited: a file, which is written only on demand, or the sample, which never is."""
+"""What is edited: a file, which is written only on demand, or the sample, which is never written."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Buffer:
 
     @classmethod
     def file(cls, path: Path) -> Buffer:
-        """RequestError when it is no text file that the editor would give back as it was."""
+        """Raises RequestError if it is no text file that the editor would write back unchanged."""
         text = read(path)
         if Document(text).text != text:
             raise RequestError(f"{path} has unusual or mixed line ends, which this editor would change: open another")
@@ -50,7 +50,7 @@ class Buffer:
         return self.path is not None and text != self.text
 
     def save(self, text: str) -> None:
-        """RequestError when that can't be, with the reason."""
+        """Raises RequestError, with the reason, if it can't be saved."""
         if self.path is None:
             raise RequestError("this is only a sample: `starfill demo FILE` opens a file of yours")
         write(self.path, self.text, text)

@@ -1,4 +1,4 @@
-"""What became of a text, as the protocol's didChange says it: pure."""
+"""The difference of two texts in the form of the protocol's didChange. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Location = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Puts `text` in the place of what stood from `start` to `end`."""
+    """Replaces the text between `start` and `end` by `text`."""
 
     start: Location
     end: Location
@@ -21,10 +21,10 @@ class Change:
 
 
 def change(before: Sequence[str], after: Sequence[str], cursor: Location) -> Change | None:
-    """One replacement that makes one list of lines the other; None when they are equal.
+    """One replacement that turns one list of lines into the other; None if they are equal.
 
-    cursor: where it is now. What is after it counts as untouched first: among equal characters that tells which of
-    them was typed.
+    cursor: where it is now. The text after it is compared first: among equal characters that tells which of them was
+    typed.
     """
     fewer = min(len(before), len(after)) - 1
     tail = min(common_prefix(before[::-1], after[::-1]), fewer, len(after) - 1 - cursor[0])

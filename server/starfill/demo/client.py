@@ -1,4 +1,4 @@
-"""The language server in an editor's words, for one document. Columns count characters (utf-32)."""
+"""The language server for one document, in an editor's terms. Columns count characters (utf-32)."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ class Client:
         await self._execute("starfill.accepted", self._buffer.uri)
 
     async def actions(self, start: Location, end: Location) -> list[Json]:
-        """What the server offers to do with a selection."""
+        """What the server offers for a selection."""
         where = {"textDocument": self._document, "range": _range(start, end), "context": {"diagnostics": []}}
         actions: list[Json] = await self._connection.request("textDocument/codeAction", where)
         return actions
 
     async def carry_out(self, action: Json) -> None:
-        """Begins it; what comes of it are the server's requests."""
+        """Start an action. Its results arrive as requests of the server."""
         await self._execute(action["command"]["command"], *action["command"]["arguments"])
 
     async def explain(self, start: Location, end: Location) -> None:

@@ -18,13 +18,16 @@ HIGHLIGHTED = {
     "rust": "rust", "shellscript": "bash",
 }  # fmt: skip
 """Languages of the protocol, and Textual's names of those that it can colour with the grammars that we have."""
-_MOST_HIGHLIGHTED = 20_000  # characters; Textual colours the whole text anew with each key: at 30 000 that is felt
-_OPENERS = (":", "{", "(", "[")  # what ends a line after which the next one stands further in
-_ROOM = 200  # cells beyond the longest line; Textual would cut a suggestion off there
+# characters; Textual highlights the whole text again with each key, which is noticeable at 30,000
+_MOST_HIGHLIGHTED = 20_000
+_OPENERS = (":", "{", "(", "[")  # the ends of lines after which the next line is indented further
+_ROOM = 200  # cells beyond the longest line, where Textual would cut a suggestion off
 
 
 class TextEditor(TextArea):
-    """The ghost goes with the next change or movement, unless that types what it says; it is never part of the text."""
+    """The ghost text ends with the next change or movement, unless the suggestion is typed through. It is never part of
+    the text.
+    """
 
     DEFAULT_CSS = """
     TextEditor, TextEditor:focus {
@@ -39,11 +42,11 @@ class TextEditor(TextArea):
     }
     """
 
-    ghost: Ghost | None = None  # of the class, since Textual calls what asks for it while an editor is being made
+    ghost: Ghost | None = None  # on the class, since Textual asks for it while an editor is being made
     _ghost_at: Location = (0, 0)
 
     class Accepted(Message):
-        """The whole suggestion, or the last of it, was inserted."""
+        """The whole suggestion, or its last part, was inserted."""
 
     def __init__(self, text: str, language: str) -> None:
         super().__init__(
@@ -58,7 +61,7 @@ class TextEditor(TextArea):
         if "\n\t" in text:
             self.indent_type = "tabs"
 
-    # The ghost's life
+    # The life of the ghost text
 
     def show(self, ghost: Ghost | None) -> None:
         self.ghost, self._ghost_at = ghost, self.cursor_location
@@ -66,7 +69,7 @@ class TextEditor(TextArea):
         self.refresh()
 
     def accept(self) -> None:
-        """Inserts the suggestion, in one step of undoing."""
+        """Insert the suggestion. One undo reverts it."""
         if self.ghost is not None:
             row, column = self.cursor_location
             after = (row, column + self.ghost.over)
@@ -92,7 +95,7 @@ class TextEditor(TextArea):
     # Keys
 
     async def on_key(self, event: events.Key) -> None:
-        """Before Textual's own, which indents with Tab, and breaks a line without regard to its indentation."""
+        """Before Textual's own handler, which indents with Tab and breaks a line without regard to its indentation."""
         if event.key == "tab" and self.ghost is not None:
             self.accept()
         elif event.key == "enter":
@@ -112,7 +115,7 @@ class TextEditor(TextArea):
             self.insert(self.ghost.word, maintain_selection_offset=False)
 
     def action_cursor_right(self, select: bool = False) -> None:
-        """Only moves; Textual's would insert the suggestion."""
+        """Only moves. Textual's own would insert the suggestion."""
         self.show(None)
         super().action_cursor_right(select)
 
@@ -124,7 +127,7 @@ class TextEditor(TextArea):
             indent += "\t" if self.indent_type == "tabs" else " " * self.indent_width
         self.replace(f"\n{indent}", start, end, maintain_selection_offset=False)
 
-    # Drawing: the lines below the cursor's make room for the suggestion's further lines, what precedes it stays
+    # Drawing: the lines below the cursor's make room for the further lines of the suggestion; those above it stay
 
     def render_line(self, y: int) -> Strip:
         ghost, below = self.ghost, y + self.scroll_offset.y - self._cursor_cell.y
@@ -143,7 +146,7 @@ class TextEditor(TextArea):
         return Strip.join([head, rest] if below == last else [head]).adjust_cell_length(self.size.width, beyond)
 
     def get_target_document_location(self, event: events.MouseEvent) -> Location:
-        """The place in the text under the mouse, which the suggestion has pushed away."""
+        """The place in the text under the mouse, without the lines that the suggestion takes."""
         x = event.x - self.gutter_width + self.scroll_offset.x - self.gutter.left
         y = event.y + self.scroll_offset.y - self.gutter.top
         if self.ghost is not None:
@@ -162,7 +165,7 @@ class TextEditor(TextArea):
         return self.wrapped_document.location_to_offset(self.cursor_location)
 
     def _parted(self, line: Strip, ghost: Ghost) -> tuple[Strip, Strip]:
-        """The cursor's line up to the end of the suggestion's first line, and what will stand after its last."""
+        """The cursor's line up to the end of the suggestion's first line, and the text to draw after its last."""
         row, column = self.cursor_location
         text = self.document.get_line(row)
         shown = (text[:column] + ghost.lines[0]).expandtabs(self.indent_width)

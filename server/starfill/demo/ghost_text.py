@@ -1,4 +1,4 @@
-"""A suggestion at the cursor, not yet part of the text: pure."""
+"""A suggestion at the cursor that isn't part of the text yet. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NEXT_WORD = re.compile(r"\s*(?:\w+|[^\w\s]+)|\s+")
 
 @dataclass(frozen=True, slots=True)
 class Ghost:
-    """text: what accepting it inserts. over: how many characters after the cursor that takes the place of."""
+    """text: what accepting it inserts. over: how many characters after the cursor it replaces."""
 
     text: str
     over: int = 0
@@ -21,12 +21,14 @@ class Ghost:
 
     @property
     def word(self) -> str:
-        """Up to the end of its first word, or of the signs before one."""
+        """Up to the end of its first word, or of the punctuation before a word."""
         found = _NEXT_WORD.match(self.text)
         return found[0] if found else self.text
 
     def without(self, typed: str) -> Ghost | None:
-        """What is left of it when `typed` was typed at the cursor; None where that is nothing or it said otherwise."""
+        """What is left of it after `typed` was typed at the cursor; None if nothing is left, or something else was
+        typed.
+        """
         if not typed or not self.text.startswith(typed) or len(typed) == len(self.text):
             return None
         return replace(self, text=self.text[len(typed) :])

@@ -17,14 +17,14 @@ from textual.widgets.option_list import Option
 
 @dataclass(frozen=True, slots=True)
 class MenuEntry:
-    """why_not: the reason why it can't be chosen."""
+    """why_not: the reason why it can't be chosen; None if it can."""
 
     title: str
     why_not: str = ""
 
 
 class Menu(ModalScreen[int | None]):
-    """Answers the number of the choice, None when there was none."""
+    """Returns the number of the choice; None if the user chose nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,f2", "dismiss(None)", "close")]
 

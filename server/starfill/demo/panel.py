@@ -1,4 +1,4 @@
-"""Where explanations grow, below the editor."""
+"""The panel below the editor, in which explanations grow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the server tells and asks, and what becomes of it on the screen."""
+"""The server's notifications and requests, and what they change on the screen."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SEVERITIES: Mapping[int, SeverityLevel] = {1: "error", 2: "warning", 3: "informa
 
 
 class Screen(Protocol):
-    """What it needs of the application."""
+    """What the receiver needs of the application."""
 
     buffer: Buffer
     editor: TextEditor
@@ -46,7 +46,7 @@ class Receiver:
     def __init__(self, app: Screen) -> None:
         self._app = app
         self._report: Json = {}
-        self._titles: dict[str, str] = {}  # of what is running, by token
+        self._titles: dict[str, str] = {}  # of running work, by token
         self._cancellable: set[str] = set()
         self._progress = ""
         self.heard: Mapping[str, Heard] = {
@@ -64,7 +64,7 @@ class Receiver:
 
     @property
     def stoppable(self) -> str | None:
-        """The token of what began last and can be stopped."""
+        """The token of the latest work that can be stopped."""
         return next((token for token in reversed(self._titles) if token in self._cancellable), None)
 
     def gone(self, sentence: str) -> None:

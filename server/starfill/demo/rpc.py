@@ -1,7 +1,7 @@
 """JSON-RPC with a language server in a child process, over its stdin and stdout.
 
-Not pygls' client: that never reads what the server prints to stderr, and leaves requests waiting for a server that is
-gone.
+pygls' client isn't used: it never reads what the server prints to stderr, and leaves requests waiting after the server
+has ended.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ Answer = Callable[[Any], Awaitable[Any]]
 
 
 class ServerError(Exception):
-    """An error answer, or a server that is gone."""
+    """An error answer, or a server that has ended."""
 
 
 class ServerConnection:
-    """Event loop only, which never waits in it: what is sent is buffered, answers are awaited.
+    """Used on the event loop, and never blocks it: what is sent is buffered, answers are awaited.
 
-    heard, answers: by method. gone: called with a sentence when the process ends unasked.
+    heard, answers: by method. gone: called with a sentence if the process ends unexpectedly.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class ServerConnection:
         self._tasks: set[asyncio.Task[None]] = set()
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
-        self._ended = ""  # the sentence, once the process has
+        self._ended = ""  # the sentence, once the process has ended
         self._log: IO[bytes] = TemporaryFile()  # noqa: SIM115 - what the server prints must not reach the screen
 
     async def start(self, command: Sequence[str]) -> None:
@@ -55,7 +55,7 @@ class ServerConnection:
         self._reading = asyncio.create_task(self._read(self._process))
 
     async def request(self, method: str, params: Any = None) -> Any:
-        """The result; ServerError for an error. Whoever cancels this cancels the request."""
+        """The result. Raises ServerError for an error. Cancelling this cancels the request."""
         if self._ended:
             raise ServerError(self._ended)
         identifier = next(self._ids)
@@ -73,7 +73,7 @@ class ServerConnection:
         self._send({"method": method, "params": params})
 
     async def stop(self) -> None:
-        """The polite end, or the other one."""
+        """End the server, politely at first."""
         if self._process is not None:
             with contextlib.suppress(ServerError, asyncio.TimeoutError):
                 await asyncio.wait_for(self._leave(self._process), _PATIENCE)
@@ -91,7 +91,7 @@ class ServerConnection:
         await process.wait()
 
     def _send(self, message: dict[str, Any]) -> None:
-        """A message to a server that is gone is lost; that it is gone was said."""
+        """A message to a server that has ended is lost; its end was reported."""
         if self._process is not None and self._process.stdin is not None and not self._process.stdin.is_closing():
             body = json.dumps({"jsonrpc": "2.0", **message}).encode()
             self._process.stdin.write(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))

@@ -1,4 +1,4 @@
-"""The file that `starfill demo` opens without a FILE: places where the bundled model's suggestions are sensible."""
+"""The file that `starfill demo` opens without a FILE: it has places where the bundled model's suggestions make sense."""
 
 CURSOR = "‸"
 

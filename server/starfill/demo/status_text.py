@@ -1,4 +1,4 @@
-"""What the status line says: pure."""
+"""The texts of the status line. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HINTS = (
 
 
 def plain(sentence: str) -> str:
-    """Without our name, which is on the screen already."""
+    """Without our name, which is on the screen anyway."""
     return sentence.removeprefix("Starfill: ")
 
 
@@ -39,7 +39,7 @@ def work(value: Mapping[str, Any], title: str, stoppable: bool) -> str:
 
 
 def how(figures: Mapping[str, Any]) -> str:
-    """How the last suggestion came, from `starfill/lastCompletion`."""
+    """How the last suggestion was made, from `starfill/lastCompletion`."""
     if figures["source"] == "reuse":
         return "typed through: no model call"
     if figures["source"] == "none" or figures["reason"]:

@@ -1,4 +1,4 @@
-"""When the server hears of a change, when it is asked for a suggestion, and which answers are still wanted."""
+"""When the server is sent a change and asked for a suggestion, and which answers are still wanted."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from starfill.demo.client import Client
 from starfill.demo.editor import TextEditor
 from starfill.demo.rpc import ServerError
 
-DEBOUNCE = 0.03  # seconds without a key before the server is asked; what is pasted or held down comes as one
+# seconds without a key before the server is asked; text that is pasted, or a key held down, is sent at once
+DEBOUNCE = 0.03
 
 
 class Suggesting:
-    """tell: hears what each answered request came to, as `starfill/lastCompletion` says it."""
+    """tell: called with the figures of each answered request, in the form of `starfill/lastCompletion`."""
 
     def __init__(self, editor: TextEditor, client: Client, tell: Callable[[dict[str, Any]], object]) -> None:
         self._editor, self._client, self._tell = editor, client, tell
@@ -32,18 +33,18 @@ class Suggesting:
             self.ask(after=DEBOUNCE)
 
     def ask(self, invoked: bool = False, after: float = 0.0) -> None:
-        """Asks for a suggestion at the cursor, now or in some seconds."""
+        """Ask for a suggestion at the cursor, now or in some seconds."""
         self.drop()
         if self._client.version:
             self._asking = asyncio.create_task(self._ask(invoked, after))
 
     def drop(self) -> None:
-        """What was asked is not wanted any more; the server hears of it while it computes."""
+        """The request isn't wanted any more; it is cancelled while the server computes."""
         if self._asking is not None:
             self._asking.cancel()
 
     def _sync(self) -> bool:
-        """Tells the server what has changed since it last heard of the text; whether anything has."""
+        """Send the server what has changed since the last time. Returns whether anything has."""
         lines = list(self._editor.document.lines)
         made = change(self._sent, lines, self._editor.cursor_location) if self._client.version else None
         if made is None:
@@ -56,7 +57,7 @@ class Suggesting:
         await asyncio.sleep(after)
         self._sync()
         asked, at = self._sent, self._editor.cursor_location
-        with contextlib.suppress(ServerError):  # the state says it
+        with contextlib.suppress(ServerError):  # the status shows the error
             ghost = await self._client.complete(at, invoked)
             editor = self._editor
             if editor.document.lines == asked and editor.selection.is_empty and editor.cursor_location == at:

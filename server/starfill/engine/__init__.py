@@ -1,1 +1,1 @@
-"""Token ids in, token ids out. Knows no text and no URIs."""
+"""Computes: token ids in, token ids out. Knows no text and no URIs."""

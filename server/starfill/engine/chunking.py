@@ -53,12 +53,12 @@ class ChunkSize:
 
     def learn(self, tokens: int, seconds: float) -> None:
         """A chunk of so many tokens took so long."""
-        if tokens >= self._least:  # in a smaller one the fixed cost of a pass would count for too much
+        if tokens >= self._least:  # for a smaller one the fixed cost of a pass would count for too much
             chunk = min(max(int(self._pause * tokens / max(seconds, 1e-6)), self._least), self._most)
-            self.tokens = chunk if chunk < CHUNK else chunk // CHUNK * CHUNK  # a device computes in tiles of as many
+            self.tokens = chunk if chunk < CHUNK else chunk // CHUNK * CHUNK  # a GPU computes in tiles of CHUNK rows
 
     def lower(self, tokens: int) -> bool:
-        """Halve the chunk size for good. tokens: left of the prompt. False where it can't be smaller."""
+        """Halve the chunk size for good. tokens: what is left of the prompt. False if it can't be smaller."""
         tried = min(tokens, self.tokens)
         if tried <= LEAST:
             return False

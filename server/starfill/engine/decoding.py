@@ -1,4 +1,4 @@
-"""How far a job has come, and how its candidates choose their tokens from the logits of a pass."""
+"""The progress of a job, and how its candidates choose their tokens from the logits of a pass."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from starfill.jobs import Finish, Job, Result, Sampling
 
 @dataclass(slots=True)
 class JobProgress:
-    """What a job has come to so far; `result` can be asked for at any point, however the job ends."""
+    """What a job has produced so far. `result` may be asked for at any point, however the job ends."""
 
     job: Job
     submitted: float  # time.perf_counter()
@@ -51,9 +51,10 @@ class JobProgress:
 
 @dataclass(slots=True, eq=False)
 class Candidate:
-    """An answer being decoded, with random numbers of its own, so that it doesn't depend on the other ones.
+    """An answer that is being decoded. Its random numbers are its own, so that it doesn't depend on other candidates.
 
-    slot: the prompt and what has been computed of the answer. constraint: as in `Job.allowed`; None once it is over.
+    slot: the prompt, and the part of the answer that was computed. constraint: as in `Job.allowed`; None once it is
+    over.
     """
 
     number: int
@@ -62,7 +63,7 @@ class Candidate:
     constraint: Callable[[Sequence[int]], Sequence[int] | None] | None
 
     def allowed(self, ids: Sequence[int]) -> Sequence[int] | None:
-        """The ids that may follow these; None for any."""
+        """The ids that may follow these; None if any may."""
         allowed = self.constraint(ids) if self.constraint else None
         if allowed is None:
             self.constraint = None
@@ -79,9 +80,9 @@ def generator_for(job: Job, number: int, device: torch.device) -> torch.Generato
 
 
 def greedy_of(shape: KVShape, rows: torch.Tensor, sampling: Sampling) -> list[int] | None:
-    """What greedy picks from each of a device's logits [n, vocab], in one transfer.
+    """The greedy choices for logits [n, vocab] on a GPU, in one transfer.
 
-    None where each token is picked when it is asked for: in sampling, and on the CPU.
+    None for sampling and on the CPU, where each token is chosen when it is needed.
     """
     if not shape.on_device or sampling.temperature > 0:
         return None
@@ -92,7 +93,7 @@ def greedy_of(shape: KVShape, rows: torch.Tensor, sampling: Sampling) -> list[in
 def tokens_of(
     candidate: Candidate, rows: torch.Tensor, greedy: Sequence[int] | None, progress: JobProgress
 ) -> Iterator[int]:
-    """What a candidate's rows [n, vocab] choose, one after the other as it goes on. greedy: see `greedy_of`."""
+    """The tokens that a candidate's rows [n, vocab] choose, one by one until it ends. greedy: see `greedy_of`."""
     job, ids = progress.job, progress.candidates[candidate.number]
     for number, row in enumerate(rows):
         allowed = candidate.allowed(ids)
@@ -103,18 +104,20 @@ def tokens_of(
 
 
 def going_on(alive: Sequence[Candidate], rows: torch.Tensor, progress: JobProgress, limit: int) -> list[Candidate]:
-    """Choose each candidate's next token from its row of logits [len(alive), vocab]; those that haven't ended."""
+    """Choose each candidate's next token from its row of logits [len(alive), vocab]. Returns those that haven't
+    ended.
+    """
     job, ids = progress.job, progress.candidates
     picked = [
         pick(row, job.sampling, each.generator, each.allowed(ids[each.number]))
         for each, row in zip(alive, rows, strict=True)
     ]
-    tokens = torch.stack(picked).tolist()  # all of them in one transfer
+    tokens = torch.stack(picked).tolist()  # one transfer for all
     return [each for each, token in zip(alive, tokens, strict=True) if goes_on(each, token, progress, limit)]
 
 
 def goes_on(candidate: Candidate, token: int, progress: JobProgress, limit: int) -> bool:
-    """A candidate's next token is chosen; False when it has ended. limit: its tokens."""
+    """Add a candidate's next token; False if the candidate has ended. limit: its tokens, at most."""
     job, ids = progress.job, progress.candidates[candidate.number]
     finish = None
     if token in job.stop_ids:

@@ -1,9 +1,9 @@
-"""Prefill and decode of one job as a generator: it pauses after each chunk or token, so that a job can give way.
+"""Prefill and decode of one job, as a generator. It pauses after each chunk or token, so that the job can give way.
 
 The candidates of a job are decoded together: each step is one pass of the model over one token of each. A single
-candidate is decoded several tokens a step where a proposal is worth it, as far as the model agrees with it.
+candidate is decoded several tokens a step where a proposal is worth it; what the model agrees with is kept.
 
-Where memory runs out, nothing has been computed: it pauses with that too, and then tries again.
+If memory runs out in a pass, nothing has been computed. The generator pauses then too, and repeats the pass.
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ Steps = Generator[Pause, None, T]
 def run(
     model: LanguageModel, slot: Slot, progress: JobProgress, context_length: int, chunk_size: ChunkSize
 ) -> Iterator[Pause]:
-    """`slot` is trimmed to what it shares with the prompt. Pauses (yields) wherever the job may be interrupted.
+    """Run a job in `slot`, which is trimmed to the prefix that it shares with the prompt. Yields wherever the job may
+    be interrupted.
 
-    The first candidate is decoded in the slot itself, so its KV state stays: it is the one that an editor shows.
+    The first candidate is decoded in the slot itself, so its KV state is kept: it is the one that an editor shows.
     """
     job = progress.job
     progress.started = time.perf_counter()
@@ -53,7 +54,7 @@ def run(
         progress.finish = [Finish.LENGTH] * job.candidates
         return
     yield Pause.DONE
-    limit = min(job.max_new_tokens, context_length - len(job.ids) + 1)  # the last token needn't be computed
+    limit = min(job.max_new_tokens, context_length - len(job.ids) + 1)  # nobody needs what follows the last token
     began = time.perf_counter()
     alive = []
     for number in range(job.candidates):
@@ -68,7 +69,7 @@ def run(
 
 
 def _decode(model: LanguageModel, alive: list[Candidate], progress: JobProgress, limit: int) -> Steps[None]:
-    """One token of each candidate a step, until all have ended."""
+    """Decode one token of each candidate a step, until all have ended."""
     while alive:
         yield Pause.DONE
         began = time.perf_counter()
@@ -82,10 +83,11 @@ def _decode(model: LanguageModel, alive: list[Candidate], progress: JobProgress,
 def _speculate(
     model: LanguageModel, candidate: Candidate, progress: JobProgress, limit: int, chunk_size: ChunkSize
 ) -> Steps[None]:
-    """Decode one candidate: each step computes its last token and a proposal, and keeps what the model agrees with.
+    """Decode one candidate. Each step computes its last token and a proposal, and keeps what the model agrees with.
 
-    Its tokens are chosen one by one, with the same random numbers as without proposals. It pauses between those of one
-    step too. Then the slot may hold more than the answer: still exactly what its KV state was computed from.
+    Its tokens are chosen one by one, with the same random numbers as without proposals. It also pauses between the
+    tokens of one step. The slot may then hold more than the answer: still exactly the ids that its KV state was
+    computed from.
     """
     ids, slot, job = progress.candidates[candidate.number], candidate.slot, progress.job
     proposer = Proposer(job.ids, job.draft, chunk_size.learned)
@@ -98,7 +100,7 @@ def _speculate(
         verify = partial(_verify, model, slot, [ids[-1], *proposal], chunk_size)
         computing, rows = yield from _with_room(verify)
         chosen = tokens_of(candidate, rows, greedy_of(model.kv_shape, rows, job.sampling), progress)
-        token = next(chosen)  # reading it is the one thing that waits for a device
+        token = next(chosen)  # reading a token is all that waits for a GPU
         chunk_size.learned.costs.learn(len(rows), chunk_size.clock() - computing)
         progress.steps += 1
         more = goes_on(candidate, token, progress, limit)
@@ -115,7 +117,9 @@ def _speculate(
 
 
 def feed(model: LanguageModel, slot: Slot, ids: Sequence[int], last: int) -> torch.Tensor:
-    """Compute `ids` behind the slot's; logits [last, vocab]. The slot's ids and KV grow together or not at all."""
+    """Compute `ids` behind those of the slot. Returns logits [last, vocab]. The slot's ids and KV grow together or not
+    at all.
+    """
     try:
         logits = model(torch.tensor(ids, dtype=torch.int64), slot.cache, last)
     except BaseException:
@@ -126,13 +130,13 @@ def feed(model: LanguageModel, slot: Slot, ids: Sequence[int], last: int) -> tor
 
 
 def advance(model: LanguageModel, slots: Sequence[Slot], ids: Sequence[int]) -> torch.Tensor:
-    """Compute one more token of each slot in one pass, or of none; logits [len(slots), vocab]."""
+    """Compute one more token of each slot in one pass, or of none. Returns logits [len(slots), vocab]."""
     if len(slots) == 1:
         return feed(model, slots[0], ids, last=1)
     try:
         logits = model.step(torch.tensor(ids, dtype=torch.int64), [slot.cache for slot in slots])
     except BaseException:
-        for slot in slots:  # a model that takes them one by one has advanced some
+        for slot in slots:  # a model that computes one sequence after the other has advanced some
             slot.trim(len(slot.ids))
         raise
     for slot, id in zip(slots, ids, strict=True):
@@ -141,7 +145,7 @@ def advance(model: LanguageModel, slots: Sequence[Slot], ids: Sequence[int]) -> 
 
 
 def _prefill(model: LanguageModel, slot: Slot, progress: JobProgress, chunk_size: ChunkSize) -> Steps[torch.Tensor]:
-    """Returns the logits [vocab] after the prompt's last token."""
+    """Compute the rest of the prompt. Returns the logits [vocab] after its last token."""
     ids = progress.job.ids
     while True:
         began, before = time.perf_counter(), len(slot.ids)
@@ -154,7 +158,7 @@ def _prefill(model: LanguageModel, slot: Slot, progress: JobProgress, chunk_size
 
 
 def _chunk(model: LanguageModel, slot: Slot, ids: Sequence[int], chunk_size: ChunkSize) -> torch.Tensor:
-    """Compute the next tokens of a prompt; logits [1, vocab] if they are its last, else [0, vocab]."""
+    """Compute the next tokens of a prompt. Returns logits [1, vocab] if they are its last ones, else [0, vocab]."""
     began = chunk_size.clock()
     chunk = ids[len(slot.ids) : len(slot.ids) + chunk_size.tokens]
     logits = feed(model, slot, chunk, last=int(len(slot.ids) + len(chunk) == len(ids)))
@@ -164,14 +168,14 @@ def _chunk(model: LanguageModel, slot: Slot, ids: Sequence[int], chunk_size: Chu
 
 
 def _verify(model: LanguageModel, slot: Slot, ids: Sequence[int], chunk_size: ChunkSize) -> tuple[float, torch.Tensor]:
-    """When the pass began, and its logits [len(ids), vocab]."""
+    """Compute `ids` in one pass. Returns when the pass began, and its logits [len(ids), vocab]."""
     return chunk_size.clock(), feed(model, slot, ids, last=len(ids))
 
 
 def _with_room(compute: Callable[[], T]) -> Steps[T]:
-    """What `compute` answers, once there is memory for it. It is asked again after a failure, so it must undo that."""
+    """The result of `compute`, which is called again after it ran out of memory, so it must undo what it did."""
     while True:
-        # The error is forgotten before the pause: it holds on to the pass that failed.
+        # The error is forgotten before the pause: it refers to the tensors of the pass that failed.
         with suppress(torch.OutOfMemoryError), naming_out_of_memory():
             return compute()
         yield Pause.OUT_OF_MEMORY

@@ -1,4 +1,4 @@
-"""The engine on this machine: one model on the thread that computes."""
+"""The engine on this machine: one model, computed on the scheduler's thread."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from starfill.jobs import Job, ModelInfo, Ticket
 
 
 class LocalEngine:
-    """cache_bytes: the scheduler's budget from now on, which all its models share; None for what suits them.
+    """cache_bytes: the scheduler's budget from now on, which all its models share; None for an automatic one.
 
-    scheduler: computes for this model among others; None makes one of its own, closed with the engine.
-    chunk_size: what is known of the model's passes; None begins anew.
-    states: the folder for `persist`, and this model's name in it (`saved.model_key`); None where nothing is ever saved.
+    scheduler: computes for this model among others; None makes one of its own, which is closed with the engine.
+    chunk_size: learned from the model's passes; None for a new one.
+    states: the folder for `persist`, and this model's name in it (`disk_store.model_key`); None if nothing is ever
+        saved.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class LocalEngine:
         return self.scheduler.cache_bytes
 
     def resize(self, cache_bytes: int | None) -> None:
-        """See `job.Engine`; it holds when the next job ends."""
+        """See `job.Engine`. The new budget holds when the next job ends."""
         self.scheduler.resize(cache_bytes)
 
     def persist(self, nbytes: int, keeps: Callable[[str], bool]) -> None:
@@ -65,11 +66,11 @@ class LocalEngine:
             self.scheduler.persist(self.served, DiskStore(*self._states, nbytes, keeps))
 
     def watch(self, told: Callable[[str | None], None]) -> None:
-        """See `job.Engine`: a model that is loaded computes, but a GPU's memory may run out."""
+        """See `job.Engine`. Called with a sentence if a GPU's memory runs out, and with nothing else."""
         self.scheduler.watch(self.served, told)
 
     def close(self) -> None:
-        """Ends this model's jobs and drops its KV states; other models of the scheduler go on."""
+        """Ends this model's jobs and drops its KV states. The scheduler's other models go on."""
         if self._owns_scheduler:
             self.scheduler.close()
         else:

@@ -11,9 +11,9 @@ from starfill.engine.kv.kv_cache import KVCache, KVShape
 
 
 class LanguageModel(Protocol):
-    """See `models/decoder.py`. ids are on the CPU, wherever it computes.
+    """See `models/decoder.py`. ids are on the CPU, whatever device computes.
 
-    through: what else takes part in running it, to show: "transformers", or nothing.
+    through: what else takes part in running it, to be shown: "transformers", or nothing.
     """
 
     through: str
@@ -22,7 +22,9 @@ class LanguageModel(Protocol):
     def kv_shape(self) -> KVShape: ...
 
     def __call__(self, ids: torch.Tensor, cache: KVCache, last: int) -> torch.Tensor:
-        """Compute ids int64 [T] behind the cache and keep their KV; logits float32 [last, vocab] of the last ones."""
+        """Compute ids int64 [T] behind those of the cache, and keep their KV. Returns logits float32 [last, vocab] of
+        the last ones.
+        """
         ...
 
     def step(self, ids: torch.Tensor, caches: Sequence[KVCache]) -> torch.Tensor:

@@ -1,12 +1,12 @@
-"""Proposing how an answer goes on from texts that it probably repeats; whether a proposal is right, the model decides.
+"""Prompt lookup decoding: proposes how an answer goes on, from texts that it probably repeats.
 
-Verifying k proposed tokens is one pass over k + 1 rows, see `generate`: each row's logits choose a token just as
-without proposals, and the first that differs ends the pass. So a wrong proposal costs time, never an answer. Looking
-the proposals up in a text that is there anyway is known as prompt lookup decoding.
+The model decides whether a proposal is right. Verifying k proposed tokens is one pass over k + 1 rows, see `generate`:
+each row's logits choose a token just as without proposals, and the first that differs ends the pass. So a wrong
+proposal costs time, but never changes an answer.
 
-How many tokens are proposed follows from two things that are measured while a model decodes: what passes of so many
-rows take, and how often a token is right that stands behind so many that were. Where a proposal isn't worth its pass,
-what it would have been is still compared with what the model says, so finding out costs nothing.
+How many tokens are proposed follows from two measurements while a model decodes: how long passes of so many rows take,
+and how often a proposed token is right, given how many before it agreed. Where a proposal isn't worth its pass, it is
+still compared with what the model says, so these measurements cost nothing.
 """
 
 from __future__ import annotations
@@ -15,19 +15,21 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-ROWS = (1, 2, 4, 8, 16)  # of passes whose time is measured; others are taken to need as much as the next of these
+# numbers of rows whose passes are timed; other passes are taken to need as long as the next larger ones
+ROWS = (1, 2, 4, 8, 16)
 MOST = ROWS[-1] - 1  # tokens proposed at once
-SAMPLES = 8  # the fastest of the last ones counts: what is slower was disturbed
-ENOUGH = 3  # samples that make a time known
-LONGEST = 8  # agreeing tokens; more say no more
-WINDOW_GRAMS = (LONGEST, 4, 3, 2)  # so many last tokens are looked for in the prompt and the answer, the most first
-DRAFT_GRAM = 3  # and as many, anywhere, in a draft;
-NEAR = 8  # a single one is enough so near ahead of where the answer was last: behind a word that was replaced
-MEMORY = 0.98  # what a trial weighs when the next one is made: the last 50 count
+SAMPLES = 8  # the fastest of so many last passes counts: slower ones were disturbed
+ENOUGH = 3  # samples that are enough to know a time
+LONGEST = 8  # agreeing tokens; more don't matter
+# the numbers of last tokens that are searched for in prompt and answer, longest first
+WINDOW_GRAMS = (LONGEST, 4, 3, 2)
+DRAFT_GRAM = 3  # the same for a draft, in which the whole text is searched
+NEAR = 8  # a single token is enough if it is this near behind the last match: a word was replaced
+MEMORY = 0.98  # the weight of a trial when the next one is made: about the last 50 count
 
 
 class Costs:
-    """What a pass of so many rows takes, in seconds."""
+    """Seconds that a pass of so many rows takes."""
 
     def __init__(self) -> None:
         self._samples = {rows: deque[float](maxlen=SAMPLES) for rows in ROWS}
@@ -38,12 +40,12 @@ class Costs:
 
     @property
     def reach(self) -> int:
-        """The rows of the largest pass to try: twice as many as are known, so that finding out is never dear."""
+        """The rows of the largest pass to try: twice as many as are known, so that trying never costs much."""
         known = [rows for rows in ROWS if len(self._samples[rows]) >= ENOUGH]
         return min(2 * max(known, default=1), ROWS[-1])
 
     def of(self, rows: int) -> float:
-        """An unknown time grows as the known ones before it do; twice the rows take twice as long at most."""
+        """An unknown time grows like the known ones before it; twice the rows take at most twice as long."""
         seconds, growth = min(self._samples[1], default=1.0), 1.0
         for each in ROWS[1:]:
             if each >= 2 * rows:
@@ -55,10 +57,10 @@ class Costs:
 
 
 class Chances:
-    """How often a proposed token is right, by how many tokens before it agree (from 1 on)."""
+    """How often a proposed token is right, by the number of tokens before it that agree (from 1 on)."""
 
     def __init__(self) -> None:
-        # Until it is known, the rule of succession: what was right n times in a row is so once more.
+        # The rule of succession until it is known: what was right n times in a row will be right again.
         self._right = [2.0 * n / (n + 1) for n in range(LONGEST + 1)]
         self._tried = [2.0] * (LONGEST + 1)
 
@@ -74,7 +76,7 @@ class Chances:
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What decoding with one model has taught; its passes' costs, and what drafts and windows are worth."""
+    """What decoding with one model has shown: the costs of its passes, and how often drafts and windows are right."""
 
     costs: Costs = field(default_factory=Costs)
     draft: Chances = field(default_factory=Chances)
@@ -83,7 +85,9 @@ class Learned:
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """Tokens that may come next. agreeing: how many before them do. start: where they stand in their text."""
+    """Tokens that may come next. agreeing: the number of tokens before them that agree. start: their place in their
+    text.
+    """
 
     text: str
     start: int
@@ -102,7 +106,7 @@ class Guess:
 class Proposer:
     """Follows one answer through its draft, and through prompt and answer themselves: its window.
 
-    Texts are kept as strings with a character for each token, since Python finds a string in a string quickly.
+    Texts are stored as strings with one character for each token, since Python finds a string in a string quickly.
     """
 
     def __init__(self, prompt: Sequence[int], draft: Sequence[int], learned: Learned) -> None:
@@ -110,13 +114,13 @@ class Proposer:
         self._prompt = len(prompt)
         self._draft = as_text(draft)
         self._learned = learned
-        self._reached = 0  # in the draft: up to here, guesses have come true
-        self._guess: Guess | None = None  # the last one, whether it was proposed or not
+        self._reached = 0  # in the draft: up to here, guesses were right
+        self._guess: Guess | None = None  # the last guess, whether it was proposed or not
 
     def propose(self, answer: Sequence[int], most: int) -> list[int]:
-        """At most `most` tokens that may follow the answer so far; none where guessing isn't worth it.
+        """At most `most` tokens that may follow the answer so far; none if guessing isn't worth it.
 
-        Asked before each pass: what the answer has gained since says how good the last guess was.
+        Called before each pass: what was added to the answer since then shows how good the last guess was.
         """
         new = answer[len(self._window) - self._prompt :]
         if self._guess is not None:
@@ -141,7 +145,9 @@ class Proposer:
             self._reached = guess.start + right
 
     def _in_draft(self) -> Guess | None:
-        """Where the last tokens stand next after the place reached, else where they stood last before it."""
+        """The next place after the last match where the last tokens stand; if there is none, the last place before
+        it.
+        """
         draft, end, from_ = self._draft, self._window[-DRAFT_GRAM:], self._reached
         at = draft.find(end, max(from_ + 1 - len(end), 0)) if len(end) == DRAFT_GRAM else -1
         at = draft.rfind(end, 0, from_) if at < 0 and len(end) == DRAFT_GRAM else at
@@ -152,7 +158,7 @@ class Proposer:
         return self._guess_at(draft, start, self._learned.draft) if at >= 0 and start < len(draft) else None
 
     def _in_window(self) -> Guess | None:
-        """Where the longest run of last tokens stood last."""
+        """The last place where the longest possible run of last tokens stands."""
         window = self._window
         for length in WINDOW_GRAMS:
             at = window.rfind(window[-length:], 0, len(window) - 1) if length < len(window) else -1
@@ -168,9 +174,9 @@ class Proposer:
 
 
 def best_length(chances: Sequence[float], costs: Costs) -> int:
-    """How many tokens to propose so that a second brings the most tokens; a pass brings one in any case.
+    """How many tokens to propose for the most tokens per second. A pass yields at least one.
 
-    chances: of each token, given that those before it are right.
+    chances: that each token is right, given that those before it are.
     """
     best, most = 0, 1 / costs.of(1)
     expected = together = 1.0

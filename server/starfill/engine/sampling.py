@@ -1,4 +1,4 @@
-"""From logits to the next token. Nothing here waits for the device that has the logits; who reads a token does."""
+"""From logits to the next token. Nothing here waits for the device of the logits; reading a token does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ def pick(
     generator: torch.Generator,
     allowed: Sequence[int] | None = None,
 ) -> torch.Tensor:
-    """logits float32 [vocab] -> a token id, int64 []; greedy takes the lowest of equals. allowed: to choose from."""
+    """logits float32 [vocab] -> a token id, int64 []. Greedy takes the lowest id of equals. allowed: the ids to choose
+    from.
+    """
     if allowed is not None:
         ids = torch.tensor(allowed, dtype=torch.int64, device=logits.device)
         return ids.take(pick(logits[ids], sampling, generator))
@@ -24,12 +26,14 @@ def pick(
     probabilities = (logits / sampling.temperature).softmax(-1)
     if sampling.top_p < 1:
         probabilities = nucleus(probabilities, sampling.top_p)
-    # As torch.multinomial draws one: the first of so many exponential clocks to ring. That checks its input, and waits.
+    # Draws like torch.multinomial, as the first of many exponential clocks; but that one checks its input, and waits.
     return (probabilities / torch.empty_like(probabilities).exponential_(1, generator=generator)).argmax()
 
 
 def nucleus(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:
-    """Zero all but the most probable tokens whose sum first reaches top_p (at least one stays); not renormalised."""
+    """Set all probabilities to 0 but those of the most probable tokens whose sum first reaches top_p (at least one).
+    Not normalised again.
+    """
     ordered, order = probabilities.sort(descending=True)
     beyond = ordered.cumsum(-1) - ordered >= top_p
     beyond[0] = False

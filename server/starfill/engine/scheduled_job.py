@@ -1,4 +1,4 @@
-"""A job that the scheduler has taken on, and the model that it is for."""
+"""A job that the scheduler has accepted, and the model that it is for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from starfill.jobs import Finish, Job, Priority, Result
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServedModel:
-    """A model that the scheduler computes for. Its jobs and KV states are its own, whatever keys another one's have."""
+    """A model that the scheduler computes for. Its jobs and KV states are its own, even if another model uses the same
+    keys.
+    """
 
     model: LanguageModel
     context_length: int
@@ -25,18 +27,18 @@ class ServedModel:
 
 
 class ScheduledJob:
-    """A submitted job and how far it has come. Flags are set under the scheduler's lock."""
+    """A submitted job and its state. Flags are set under the scheduler's lock."""
 
     def __init__(self, served: ServedModel, job: Job, order: int) -> None:
         self.served = served
         self.job = job
         self.order = order
         self.future: Future[Result] = Future()
-        self.future.set_running_or_notify_cancel()  # only `Ticket.cancel` stops it: each future gets its result
+        self.future.set_running_or_notify_cancel()  # only `Ticket.cancel` stops a job: each future gets its result
         self.progress = JobProgress(job, time.perf_counter())
-        self.slot: Slot | None = None  # with the first step
+        self.slot: Slot | None = None  # set by the first step
         self.steps: Iterator[Pause] | None = None
-        self.ending: Finish | None = None  # why it is to stop before its end
+        self.ending: Finish | None = None  # why it has to stop early
 
     @property
     def key(self) -> Key:

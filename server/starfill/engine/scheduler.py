@@ -1,6 +1,6 @@
-"""The one thread that computes, for all models of the process, and the one budget for their KV states.
+"""The thread that computes, for all models of the process, and the budget for their KV states.
 
-Two models with a thread each would have two OpenMP pools for the same cores, which slows decode to a third.
+If two models had a thread each, two OpenMP pools would share the same cores, and decode would be three times slower.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ T = TypeVar("T")
 
 
 class Scheduler:
-    """Runs jobs by priority, then in order of arrival; a better one interrupts at the next chunk or token.
+    """Runs jobs by priority, then in the order of arrival. A job of higher priority interrupts at the next chunk or
+    token.
 
     At most one job per model and key is alive: a newer one supersedes it. `dismiss` and `close` wait for the thread, so
     they must not be called on it (in `Job.on_token`).
 
-    host_budget: see `PrefixCache`. clock: seconds, by which states are saved.
+    host_budget: see `PrefixCache`. clock: seconds, for saving states.
     """
 
     def __init__(self, host_budget: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -46,25 +47,25 @@ class Scheduler:
         self._served: set[ServedModel] = set()
         self._asked: int | None = 0
         self._tasks: dict[Key, ScheduledJob] = {}
-        self._ended: list[ScheduledJob] = []  # superseded or cancelled before their end; the thread answers them
+        self._ended: list[ScheduledJob] = []  # superseded or cancelled early; the thread resolves their futures
         self._released: set[Key] = set()
         self._persisted: dict[ServedModel, DiskStore] = {}  # until the thread has looked at them
         self._dismissed: set[ServedModel] = set()  # until the thread has dropped their states
-        self._visits: list[Callable[[], None]] = []  # what others want to do with the slots
+        self._visits: list[Callable[[], None]] = []  # calls that need the slots
         self._order = itertools.count()
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
         self._thread.start()
 
     def serve(self, served: ServedModel) -> None:
-        """Jobs for `served` may be submitted from now on."""
+        """Accept jobs for `served` from now on."""
         with self._condition:
             if not self._closing:
                 self._served.add(served)
                 self._slots.budget = self._budget()
 
     def submit(self, served: ServedModel, job: Job) -> Ticket:
-        """A job for a model that isn't served any more is cancelled at once."""
+        """Queue a job. If its model isn't served any more, it is cancelled at once."""
         task = ScheduledJob(served, job, next(self._order))
         with self._condition:
             older = self._tasks.pop(task.key, None)
@@ -78,7 +79,7 @@ class Scheduler:
         return Ticket(task.future, lambda: self._cancel(task))
 
     def release(self, served: ServedModel, key: Hashable) -> None:
-        """Forget a slot, and cancel its job."""
+        """Drop the slots of a key, and cancel its job."""
         with self._condition:
             task = self._tasks.pop((served, key), None)
             if task is not None:
@@ -92,14 +93,15 @@ class Scheduler:
         return self._slots.budget
 
     def resize(self, cache_bytes: int | None) -> None:
-        """Another budget, None for what suits the models and the machine; it holds when the next job ends."""
+        """Set the budget; None for one that suits the models and the machine. It holds when the next job ends."""
         with self._condition:
-            if cache_bytes != self._asked:  # else it stays, also where a GPU's memory ran out and it was lowered
+            # the same setting again keeps a budget that was lowered when a GPU's memory ran out
+            if cache_bytes != self._asked:
                 self._asked = cache_bytes
                 self._slots.budget = self._budget()
 
     def persist(self, served: ServedModel, saved: DiskStore) -> None:
-        """Where the model's states are kept from now on, and what of them."""
+        """Where the model's states are saved from now on."""
         with self._condition:
             if served in self._served:
                 self._persisted[served] = saved
@@ -110,10 +112,10 @@ class Scheduler:
         self._out_of_memory.watch(served, told)
 
     def with_cache(self, visit: Callable[[PrefixCache], T]) -> T:
-        """Call `visit` with the KV states, on the engine's thread between two steps, and return what it returns.
+        """Call `visit` with the prefix cache, on the engine's thread between two steps, and return its result.
 
-        Only there they are whole and stay as they are. It waits for the step being computed, and for what follows a
-        job's answer. On the engine's own thread, and once the scheduler is closed, it calls at once.
+        Only there the slots are consistent. Waits for the step being computed, and for what follows a job's answer. On
+        the engine's own thread, and once the scheduler is closed, `visit` is called at once.
         """
         if threading.current_thread() is not self._thread:
             done: Future[T] = Future()
@@ -128,7 +130,7 @@ class Scheduler:
         return visit(self._slots)
 
     def dismiss(self, served: ServedModel) -> None:
-        """End the model's jobs as cancelled and drop its KV states, saved where they are to be kept.
+        """End the model's jobs as cancelled and drop its KV states, after saving those that may be saved.
 
         Waits for the chunk or token being computed, and for the saving.
         """
@@ -144,7 +146,7 @@ class Scheduler:
             for served in list(self._served):
                 self._dismiss(served)
             self._condition.notify_all()
-        # A thread that is inside torch when the interpreter ends aborts the process.
+        # If a thread is inside torch when the interpreter ends, the process aborts.
         self._thread.join()
         self._saver.finish(SAVING)
 
@@ -179,9 +181,9 @@ class Scheduler:
                 pass
 
     def _turn(self) -> bool:
-        """Answer what has ended, then compute one chunk or token; False when the scheduler is to end.
+        """Resolve what has ended, then compute one chunk or token. False if the scheduler is to end.
 
-        Its variables end with it: while the thread waits for work, it must not hold on to a dismissed model.
+        Its variables end with it: while the thread waits for work, nothing may refer to a dismissed model.
         """
         with self._condition:
             if not self._condition.wait_for(self._has_work, self._saver.patience()):
@@ -219,7 +221,7 @@ class Scheduler:
         return bool(waiting or self._closing)
 
     def _step(self, task: ScheduledJob) -> None:
-        """One chunk or token of a job, or one try for it."""
+        """Compute one chunk or token of a job, or try to."""
         try:
             pause = self._advance(task)
             if pause is Pause.OUT_OF_MEMORY and not self._out_of_memory.relieve(
@@ -228,7 +230,7 @@ class Scheduler:
                 self._finish(task, self._out_of_memory.failure_of(task.job))
         except StopIteration:
             self._finish(task, None)
-        except torch.OutOfMemoryError:  # where a step can't be tried again
+        except torch.OutOfMemoryError:  # in a step that can't be repeated
             self._finish(task, self._out_of_memory.failure_of(task.job))
         except Exception as error:
             if task.slot is not None:
@@ -256,10 +258,10 @@ class Scheduler:
 
     def _finish(self, task: ScheduledJob, error: Exception | None) -> None:
         with self._condition:
-            if task.ending is not None:  # ended while its last step ran: the loop answers it
+            if task.ending is not None:  # it was ended while its last step ran: the loop resolves it
                 return
             del self._tasks[task.key]
-        slow = task.served.model.kv_shape.on_device  # where states are moved; dropping them takes no time
+        slow = task.served.model.kv_shape.on_device  # moving states takes time, dropping them doesn't
         if not slow:
             self._shrink([task])
         if error is None:
@@ -270,22 +272,24 @@ class Scheduler:
             self._shrink([task])
 
     def _shrink(self, ended: Sequence[ScheduledJob]) -> None:
-        """Hold the budget once jobs have ended; their slots stay for now, since others may follow for the same text."""
+        """Evict states after jobs have ended. The slots of these jobs stay for now: others may follow for the same
+        text.
+        """
         if ended:
             with self._condition:
                 busy = self._busy()
             self._slots.evict(keep=busy | {task.slot for task in ended if task.slot is not None})
             self._saver.touched()
             for task in ended:
-                task.slot = task.steps = None  # whoever still holds the ticket must not hold the state
+                task.slot = task.steps = None  # a ticket that somebody still holds must not keep the state alive
 
     def _busy(self) -> set[Slot]:
-        """The slots of jobs that are under way."""
+        """The slots of jobs that are running."""
         return {task.slot for task in self._tasks.values() if task.slot is not None}
 
 
 def _settle(done: Future[T], work: Callable[[], T]) -> None:
-    """Keep what `work` returns or raises for whoever waits for it."""
+    """Store what `work` returns or raises."""
     try:
         done.set_result(work())
     except BaseException as error:

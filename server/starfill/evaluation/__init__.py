@@ -1,1 +1,1 @@
-"""Generating over files of prompts, and scoring what was generated; model-written code runs in `sandbox` only."""
+"""Generates over files of prompts, and scores what was generated. Code that a model wrote runs in `sandbox` only."""

@@ -1,4 +1,4 @@
-"""Putting prompts to a model, several answers a prompt in one batch, and reading the answers as text."""
+"""Puts prompts to a model, several answers to a prompt in one batch, and reads the answers as text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starfill.assist.prompts.family import Dialect
 from starfill.assist.prompts.tokenizer import Tokenizer
 from starfill.jobs import Engine, Finish, Job, Priority, Sampling
 
-SEEDS = 1 << 20  # between those of one prompt and of the next: more samples than anyone draws
+SEEDS = 1 << 20  # the difference between the seeds of two prompts: more samples than anyone draws
 
 
 class AnsweringModel(Protocol):
@@ -32,10 +32,10 @@ def goes_on(text: str) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One prompt. dropped: bytes that the answer has to begin with and that aren't part of it (token healing), cut: the
-    ids they had.
+    """One prompt. dropped: bytes that the answer has to begin with and that aren't part of it (token healing); cut:
+    their ids.
 
-    end: where an answer so far has ended, in characters, or None while it may go on.
+    end: where an unfinished answer ends, in characters; None while it may go on.
     """
 
     ids: tuple[int, ...]
@@ -47,7 +47,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """cut_off: the token limit ended it. tokens: how many were generated for it."""
+    """cut_off: the token limit ended it. tokens: the number generated for it."""
 
     text: str
     cut_off: bool
@@ -55,16 +55,16 @@ class Answer:
 
 
 class Asker:
-    """Asks one model. batch: how many answers are decoded together; it bounds memory and changes no answer."""
+    """Asks one model. batch: how many answers are decoded together; it limits memory and changes no answer."""
 
     def __init__(self, model: AnsweringModel, sampling: Sampling, batch: int) -> None:
         self._model, self._sampling, self._batch = model, sampling, batch
         self._index = TokenIndex(model.tokenizer.token_bytes)
 
     def ask(self, question: Question, number: int, samples: Sequence[int]) -> Iterator[list[Answer]]:
-        """The answers with the given sample numbers (a run of them), batch by batch. number: the prompt's own.
+        """The answers with the given sample numbers (consecutive ones), batch by batch. number: of the prompt.
 
-        With a seed, sample k of prompt `number` is always the same, whatever else is asked for.
+        With a seed, sample k of prompt `number` is always the same, whatever else is asked.
         """
         for start in range(0, len(samples), self._batch):
             yield self._together(question, number, samples[start : start + self._batch])

@@ -1,4 +1,4 @@
-"""The benchmarks as runs: what to ask of a model for each problem, and the records to write."""
+"""The benchmarks as runs: what to ask a model for each problem, and the records to write."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from starfill.evaluation.work import Item
 def humaneval(model: AnsweringModel, problems: Sequence[Problem], max_new_tokens: int, form: str) -> list[Item]:
     """form: "instruction", "completion", or "auto", which takes the former for models tuned to follow instructions.
 
-    Records: {"task_id", "sample", "completion", "answer", "cut_off"}; completion: the program in the answer.
+    Records: {"task_id", "sample", "completion", "answer", "cut_off"}. completion: the program in the answer.
     """
     as_instruction = is_tuned(model) if form == "auto" else form == "instruction"
     return [_function(model, problem, max_new_tokens, as_instruction) for problem in problems]
@@ -53,7 +53,7 @@ def infilling(
 def rests_of_lines(
     model: AnsweringModel, cursors: Sequence[Cursor], layouts: Sequence[Layout], healed: bool
 ) -> list[Item]:
-    """The rest of the line at each cursor, in each layout. Records as above; task_id: path:line:column."""
+    """The rest of the line at each cursor, in each layout. Records as for `infilling`; task_id: path:line:column."""
     return [
         Item(
             {"task_id": cursor.place, "layout": row(layout, healed)},
@@ -66,12 +66,12 @@ def rests_of_lines(
 
 
 def row(layout: Layout, healed: bool) -> str:
-    """How a layout is called in records and tables."""
+    """The name of a layout in records and tables."""
     return layout.value if healed else f"{layout.value}, not healed"
 
 
 def layouts_of(model: AnsweringModel, chosen: Sequence[str]) -> list[Layout]:
-    """The layouts of that name; "auto" is the model's best, "all" those that it fills in the middle with.
+    """The layouts of these names; "auto" is the model's best, "all" all with which it fills in the middle.
 
     Raises SettingsError for one that the model doesn't know.
     """

@@ -1,4 +1,4 @@
-"""Random places in source files where a line is completed, and what stands there."""
+"""Random places in source files where the rest of a line is completed, and the text that is there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starfill.errors import RequestError
 from starfill.evaluation.jsonl import read, text_of
 
 LARGEST = 1 << 20  # bytes; larger files are data or generated
-TRIES = 3000  # in vain, one after the other; then there are no more places
+TRIES = 3000  # failed tries in a row, after which there are no more places
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,9 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in a line. before: the text up to it. line: the rest of its line, never blank. after: from its end on."""
+    """A place in a line. before: the text up to it. line: the rest of its line, never blank. after: the text from its
+    end on.
+    """
 
     path: str
     before: str
@@ -42,7 +44,7 @@ class Cursor:
 def read_sources(data: Path) -> list[SourceFile]:
     """All source files below a folder, or the lines {"path", "text"} of a .jsonl file.
 
-    Raises RequestError when nothing is found, or a line is wrong.
+    Raises RequestError if nothing is found, or a line is wrong.
     """
     found = list(_from_folder(data) if data.is_dir() else _from_lines(data))
     if not any(source.text.strip() for source in found):
@@ -56,7 +58,7 @@ def _from_folder(folder: Path) -> Iterator[SourceFile]:
             continue
         try:
             text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):  # not ours to judge: there are enough others
+        except (OSError, UnicodeDecodeError):  # there are enough other files
             continue
         yield SourceFile(path.relative_to(folder).as_posix(), text)
 
@@ -70,7 +72,7 @@ def _from_lines(file: Path) -> Iterator[SourceFile]:
 def random_cursors(sources: Sequence[SourceFile], count: int, seed: int) -> list[Cursor]:
     """Different places: a file and a line by their lengths, then a column from the line's first character to its last.
 
-    Fewer than `count` when the files have no more.
+    Fewer than `count` if the files have no more.
     """
     rng = Random(seed)
     ends = list(accumulate(len(source.text) for source in sources))

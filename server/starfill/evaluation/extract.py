@@ -1,7 +1,7 @@
-"""The program in a model's answer: chat around it, repeated signatures, example runs and unfinished ends taken away.
+"""The program in a model's answer, without the chat around it, repeated signatures, example runs and unfinished ends.
 
-What this repairs is what the users of HumanEval repair before they score (WizardCoder's process_humaneval.py, and
-others after it); what the model has written inside the function stays as it is.
+It repairs what the users of HumanEval repair before they score (WizardCoder's process_humaneval.py, and others after
+it). What the model wrote inside the function is unchanged.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ INDENT = "    "
 
 
 def program(problem: Problem, answer: str) -> str:
-    """Python source with the problem's function in it, to be tested as it is. Its own result it leaves as it is.
+    """Python source with the problem's function in it, to be tested as it is. Applied to its own result it changes
+    nothing.
 
     answer: what the model wrote: the whole function, or what follows the prompt (of infilling: what fills the gap).
     """
@@ -36,7 +37,7 @@ def program(problem: Problem, answer: str) -> str:
         before = tidy(_before(problem.prompt, name), name)
         if _defines(code, name):
             return code if before in code else tidy(before + code, name)
-        code = ""  # it broke off within the signature
+        code = ""  # it ended within the signature
     return tidy(_continued(problem.prompt, code), name)
 
 
@@ -45,7 +46,9 @@ def with_line_end(middle: str) -> str:
 
 
 def _code_of(answer: str, name: str) -> str:
-    """The fenced block that has the function, after earlier ones that it may need; the whole answer without fences."""
+    """The fenced block that has the function, after earlier blocks that it may need; the whole answer if there are no
+    fences.
+    """
     found = [block.code for block in blocks(answer) if block.language in _PYTHON]
     if not found:
         return answer
@@ -65,12 +68,12 @@ def _only_definitions(code: str) -> bool:
 
 
 def _spaces(code: str) -> str:
-    """Indentation without tabs, or it can't be joined to the prompt's."""
+    """Indentation without tabs, so that it can be joined to the prompt's."""
     return re.sub(r"^[ \t]+", lambda match: match[0].expandtabs(len(INDENT)), code, flags=re.MULTILINE)
 
 
 def _before(prompt: str, name: str) -> str:
-    """What stands in the prompt before the function: imports, helpers."""
+    """The text of the prompt before the function: imports, helpers."""
     starts = [match.start() for match in re.finditer(rf"^(?:async[ \t]+)?def[ \t]+{name}\b", prompt, re.MULTILINE)]
     return prompt[: starts[-1]] if starts else ""
 
@@ -89,7 +92,7 @@ def _from_code(code: str, name: str) -> str:
 
 
 def _continued(prompt: str, body: str) -> str:
-    """The prompt and what follows it; a body whose indentation was stripped gets it back."""
+    """The prompt and what follows it. A body that has lost its indentation gets it back."""
     body = body.lstrip("\n") if prompt.endswith("\n") else body
     forms: Iterable[str] = (body, INDENT + body, textwrap.indent(body, INDENT))
     return max((compiling_head(prompt + form) for form in forms), key=_line_count)
@@ -100,7 +103,9 @@ def _line_count(code: str) -> int:
 
 
 def tidy(code: str, name: str) -> str:
-    """Imports, definitions and constants only: no example runs, tests or main part. Code that is no Python stays."""
+    """Imports, definitions and constants only: no example runs, tests or main part. Code that isn't Python is
+    unchanged.
+    """
     tree = parsed(code)
     if tree is None:
         return code

@@ -15,7 +15,7 @@ from starfill.evaluation.work import Item
 
 @dataclass(frozen=True, slots=True)
 class AskedInstruction:
-    """idx: what it is known by in the output. given: the code that it is about, or "". place: FILE:LINE."""
+    """idx: its name in the output. given: the code that it is about, or "". place: FILE:LINE."""
 
     idx: int | str
     text: str
@@ -24,9 +24,9 @@ class AskedInstruction:
 
 
 def read_instructions(path: Path) -> list[AskedInstruction]:
-    """Lines {"idx", "Instruction"}; also "instruction", and "input". Without an idx a line is known by its number.
+    """Lines {"idx", "Instruction"}; also "instruction", and "input". The idx of a line without one is its number.
 
-    Raises RequestError naming the line and the field, also for an idx that stands there twice.
+    Raises RequestError naming the line and the field, also for an idx that occurs twice.
     """
     found: dict[int | str, AskedInstruction] = {}
     for number, (place, record) in enumerate(read(path)):

@@ -1,4 +1,4 @@
-"""Files with one JSON object a line: read with the line's number for messages, or written so that a run can go on."""
+"""Files with one JSON object a line: read with line numbers for messages, and written so that a run can be continued."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Record = dict[str, Any]
 
 
 def read(path: Path) -> Iterator[tuple[str, Record]]:
-    """The objects of a .jsonl or .jsonl.gz file, each with its place "FILE:LINE"; blank lines are left out.
+    """The objects of a .jsonl or .jsonl.gz file, each with its place "FILE:LINE". Blank lines are skipped.
 
     Raises RequestError naming the file, or the line that is no JSON object.
     """
@@ -55,10 +55,10 @@ def text_of(record: Record, name: str, place: str) -> str:
 
 
 class Output:
-    """A .jsonl file that is written record by record, and goes on after what an earlier run has written.
+    """A .jsonl file that is written record by record, continuing what an earlier run has written.
 
-    done: the records that the file had; a last line that was torn by an interruption is dropped. Raises RequestError
-    naming what can't be read or written.
+    done: the records in the file; an incomplete last line is dropped. Raises RequestError naming what can't be read or
+    written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,7 +74,7 @@ class Output:
             raise
 
     def _read(self, path: Path) -> int:
-        """Fill `done`; the size in bytes of the lines that are whole."""
+        """Fill `done`. Returns the size in bytes of the complete lines."""
         self._file.seek(0)
         whole = 0
         for number, line in enumerate(self._file, 1):

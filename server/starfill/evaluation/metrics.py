@@ -18,19 +18,19 @@ def pass_at_k(samples: int, passed: int, k: int) -> float:
 
 
 def exact_match(answer: str, expected: str) -> bool:
-    """Whether both are the same text, white space at the end aside."""
+    """Whether both texts are the same, apart from white space at the end."""
     return answer.rstrip() == expected.rstrip()
 
 
 def edit_similarity(answer: str, expected: str) -> float:
-    """1 - Levenshtein distance / length of the longer text, from 0 to 1; white space at the end aside."""
+    """1 - Levenshtein distance / length of the longer text, from 0 to 1, without white space at the end."""
     answer, expected = answer.rstrip(), expected.rstrip()
     longest = max(len(answer), len(expected))
     return 1.0 - levenshtein(answer, expected) / longest if longest else 1.0
 
 
 def levenshtein(a: str, b: str) -> int:
-    """The least number of characters to insert, delete or replace that make `a` of `b`."""
+    """The smallest number of characters to insert, delete or replace to turn `a` into `b`."""
     above = list(range(len(b) + 1))
     for i, left in enumerate(a, 1):
         row = [i]

@@ -12,9 +12,10 @@ from starfill.evaluation.jsonl import read, text_of
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A function to write, or a line of it. suffix: the code after the gap; None when everything after `prompt` is it.
+    """A function to write, or a line of it. suffix: the code after the gap; None if the answer is everything after
+    `prompt`.
 
-    test: source that defines `check(candidate)`, which raises where the candidate is wrong.
+    test: source that defines `check(candidate)`, which raises if the candidate is wrong.
     """
 
     task_id: str
@@ -25,7 +26,7 @@ class Problem:
     entry_point: str
 
     def test_parts(self, solution: str) -> list[str]:
-        """What to run, one after the other: a pass is to come to the end of it."""
+        """The sources to run one after the other. The solution passes if they run to the end."""
         return [solution, self.test, f"check({self.entry_point})"]
 
 
@@ -55,7 +56,7 @@ def read_problems(path: Path) -> list[Problem]:
 
 
 def with_suffix(problems: Iterable[Problem], path: Path) -> list[Problem]:
-    """The same problems; RequestError where one has no gap to fill."""
+    """The same problems. Raises RequestError if one has no gap to fill."""
     found = list(problems)
     if any(problem.suffix is None for problem in found):
         raise RequestError(

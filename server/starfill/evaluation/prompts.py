@@ -14,11 +14,11 @@ from starfill.errors import RequestError
 from starfill.evaluation.ask import AnsweringModel, Question
 from starfill.text.document import Document
 
-# What WizardCoder is asked on HumanEval (src/humaneval_gen.py of its repository).
+# WizardCoder's prompt for HumanEval (src/humaneval_gen.py of its repository).
 SCRIPT = "Create a Python script for this problem:\n{prompt}"
 # A function that is continued ends before the next top-level line of these kinds (Codex paper, arXiv 2107.03374, §2.2).
 NEXT_PART = ("\nclass", "\ndef", "\n#", "\nif", "\nprint", "\n@", "\n```")
-LINE_TOKENS = 64  # more than a line of code needs
+LINE_TOKENS = 64  # a line of code has fewer
 FIM_CONTEXT = 2048  # tokens: as in an editor
 
 
@@ -28,13 +28,13 @@ def is_tuned(model: AnsweringModel) -> bool:
 
 
 def instruction(model: AnsweringModel, text: str, given: str, max_new_tokens: int, place: str) -> Question:
-    """An instruction in the template of the model's family. Raises RequestError, which begins with `place`."""
+    """An instruction in the template of the model's family. Raises RequestError; its message begins with `place`."""
     ids = instruction_ids(model.tokenizer, model.dialect, text, given)
     return Question(_fitting(ids, model, place), max_new_tokens, end=before_any(model.dialect.instruct.stops))
 
 
 def continuation(model: AnsweringModel, prompt: str, max_new_tokens: int, place: str) -> Question:
-    """The beginning of a function, to be continued. Errors as above."""
+    """The beginning of a function, to be continued. Raises RequestError like `instruction`."""
     bos = [] if model.dialect.bos is None else [model.dialect.bos]
     # Without the line end: a model writes it in one token with the indentation that follows.
     ids = (*bos, *model.tokenizer.encode(prompt.rstrip(), start=True))
@@ -50,9 +50,9 @@ def gap(
     healed: bool,
     end: Callable[[str], int | None],
 ) -> Question:
-    """One line, or the rest of one, between two texts, asked for as the language server asks.
+    """One line, or the rest of one, between two texts, in the language server's own prompt.
 
-    path: of the file; "" if it has none. healed: with token healing, where the layout has it.
+    path: of the file; "" if it has none. healed: with token healing, if the layout has it.
     """
     dialect = model.dialect if healed else _unhealed(model)
     context = min(model.engine.info.context_length, FIM_CONTEXT)
@@ -68,7 +68,7 @@ def _unhealed(model: AnsweringModel) -> Dialect:
 
 
 def before_any(stops: Sequence[str]) -> Callable[[str], int | None]:
-    """An answer's end: before the first of some texts."""
+    """The end of an answer: before the first of some texts."""
 
     def end(text: str) -> int | None:
         return min((at for stop in stops if (at := text.find(stop)) >= 0), default=None)
@@ -77,13 +77,13 @@ def before_any(stops: Sequence[str]) -> Callable[[str], int | None]:
 
 
 def line_end(text: str) -> int | None:
-    """An answer's end: after its first line that isn't blank, with the line end."""
+    """The end of an answer: after its first line that isn't blank, with the line end."""
     start = len(text) - len(text.lstrip())
     return None if (at := text.find("\n", start)) < 0 else at + 1
 
 
 def rest_of_line(text: str) -> int | None:
-    """An answer's end: before the first line end."""
+    """The end of an answer: before the first line end."""
     return None if (at := text.find("\n")) < 0 else at
 
 

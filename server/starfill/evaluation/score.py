@@ -1,4 +1,4 @@
-"""From samples to figures: which pass their tests, and what share of problems that makes."""
+"""From samples to figures: which samples pass their tests, and the share of problems solved."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from starfill.evaluation.metrics import edit_similarity, exact_match, pass_at_k
 from starfill.evaluation.problems import Problem
 from starfill.evaluation.sandbox.run import Limits, Verdict, run
 
-# Where samples have a model's answer: human-eval's name, EvalPlus's, that of other answers, and WizardCoder's own.
+# The names under which samples have a model's answer: human-eval's, EvalPlus's, that of other answers, and
+# WizardCoder's.
 ANSWERS = ("completion", "solution", "output", "answer", "wizardcoder")
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A program to be judged. row: the line of the table that it counts for."""
+    """A program to be judged. row: the line of the table to which it belongs."""
 
     problem: Problem
     program: str
@@ -42,7 +43,7 @@ class Line:
 
 
 def sample_of(record: Record, problems: Mapping[str, Problem], row: str, place: str) -> Sample:
-    """A line of a samples file. Raises RequestError for an unknown task, or when it has no answer."""
+    """A line of a samples file. Raises RequestError for an unknown task, or if it has no answer."""
     problem = problems.get(str(record.get("task_id")))
     if problem is None:
         raise RequestError(f'{place}: there is no problem with the "task_id" {record.get("task_id")!r} in the data')
@@ -55,7 +56,9 @@ def sample_of(record: Record, problems: Mapping[str, Problem], row: str, place: 
 
 
 def judge(samples: Sequence[Sample], workers: int, limits: Limits, report: Callable[[int, int], None]) -> list[Verdict]:
-    """Run each sample in the sandbox, `workers` at a time; equal programs once. report(done, total) as they end."""
+    """Run each sample in the sandbox, `workers` at a time; equal programs once. report(done, total) is called as they
+    end.
+    """
     tasks = {(sample.problem.task_id, sample.program): sample for sample in samples}
     report(0, len(tasks))
     with ThreadPoolExecutor(workers) as pool:
@@ -87,7 +90,7 @@ def pass_rates(samples: Sequence[Sample], verdicts: Sequence[Verdict], ks: Itera
 
 
 def likenesses(records: Sequence[Record]) -> list[Line]:
-    """A line for each layout: how far the records' "completion" is what was "expected"."""
+    """A line for each layout: how similar the records' "completion" is to what was "expected"."""
     rows: dict[str, list[Record]] = {}
     for record in records:
         rows.setdefault(record["layout"], []).append(record)
@@ -103,6 +106,6 @@ def likenesses(records: Sequence[Record]) -> list[Line]:
 
 
 def joined(lines: Sequence[Line], further: Sequence[Line]) -> list[Line]:
-    """The lines with the shares of further ones of the same rows."""
+    """The lines, with further columns of the same rows."""
     shares = {line.row: line.shares for line in further}
     return [replace(line, shares={**shares.get(line.row, {}), **line.shares}) for line in lines]

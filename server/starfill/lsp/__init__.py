@@ -1,1 +1,3 @@
-"""The only room that imports pygls and lsprotocol: snapshot, call, convert."""
+"""The language server. The only room that imports pygls and lsprotocol; a handler takes a snapshot, makes one call and
+converts the result.
+"""

@@ -1,4 +1,4 @@
-"""What the client can ask of instructions: take a snapshot, make one call."""
+"""The handlers for code actions and instructions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def resolve(ls: Server, params: types.CodeAction) -> types.CodeAction:
 
 
 def instruct(ls: Server, params: types.ExecuteCommandParams) -> None:
-    """Answers at once: many editors stand still until a command is answered."""
+    """Answers at once, before the instruction is carried out: many editors are blocked until a command is answered."""
     try:
         ls.session.code_actions.command(params.arguments, params.work_done_token)
     except RequestError as error:

@@ -1,4 +1,4 @@
-"""Where a suggestion is asked for, also while the editor's popup has an entry selected, or will be soon."""
+"""The position of a completion request, also while an entry of the editor's popup is selected."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ PAIRS = {opener + closer for opener, closer in CLOSER_OF.items()} | {quote * 2 f
 
 @dataclass(frozen=True, slots=True)
 class CompletionPosition:
-    """`offset` in `document`, which has the selected entry of the popup in it where there is one.
+    """`offset` is in `document`, into which the popup's selected entry was inserted.
 
     snapshot: of the document as the editor has it. joined: `document` with the other cells of its notebook.
-    selected: the popup entry, as an edit of the snapshot's document; suggestions must extend its text, in its range.
+    selected: the popup's entry, as an edit of the snapshot's document. Suggestions must begin with its text, in its
+        range.
     """
 
     snapshot: Snapshot
@@ -38,7 +39,7 @@ class CompletionPosition:
     def fit(self, edit: Edit) -> Edit | None:
         """An edit of `joined.whole` as one of the snapshot's document.
 
-        None where it reaches into other cells, or can't be said within the selected entry's range.
+        None if it reaches into other cells, or can't be expressed within the range of the selected entry.
         """
         own = self.joined.own(edit)
         if own is None or self.selected is None:
@@ -54,9 +55,9 @@ class CompletionPosition:
 
 
 def cursor_after(document: Document, changes: Sequence[Change], encoding: Encoding) -> int | None:
-    """Where the cursor probably is after the changes that led to `document`; None where that can't be told.
+    """Where the cursor probably is after the changes that led to `document`; None if that can't be told.
 
-    Behind the text of a single change; within brackets and quotes that the editor has closed.
+    Behind the text of a single change; inside brackets and quotes that the editor has closed.
     """
     where, text = changes[0] if len(changes) == 1 else (None, "")
     if where is None:

@@ -1,4 +1,4 @@
-"""One completion request, from its snapshot to edits; and why nothing was suggested, for each document."""
+"""A completion request, from its snapshot to edits; and, for each document, why nothing was suggested."""
 
 from __future__ import annotations
 
@@ -22,16 +22,18 @@ logger = logging.getLogger(__name__)
 
 
 class Completions:
-    """Event loop only."""
+    """Called on the event loop only."""
 
     def __init__(self, editor: Editor, models: ModelLoader, status: Status, statistics: Statistics) -> None:
         self._editor, self._models, self._status, self._statistics = editor, models, status, statistics
-        self._last: dict[str, Figures] = {}  # by document: what its last request that wasn't superseded came to
+        self._last: dict[str, Figures] = {}  # by document: the figures of the last request that wasn't superseded
 
     def position(
         self, uri: str, position: Position, selected: tuple[Range, str] | None = None
     ) -> CompletionPosition | None:
-        """Where to complete, in the document as it is now; None with a reason kept where nothing may be suggested."""
+        """Where to complete in the present version of the document. None if nothing may be suggested; the reason is
+        recorded.
+        """
         snapshot = self._editor.snapshot(uri)
         reason = self._refusal(snapshot, uri, position)
         if snapshot is None or reason is not None:
@@ -46,15 +48,18 @@ class Completions:
         return CompletionPosition.of(self._editor, snapshot, offset, Edit(start, end, text))
 
     async def complete(self, at: CompletionPosition, *, automatic: bool) -> list[Edit]:
-        """Suggestions as edits of the snapshot's document; none, with a reason kept, where it failed or moved on."""
+        """Suggestions as edits of the snapshot's document. None if the request failed or the document changed; the
+        reason is recorded.
+        """
         uri, document = at.document.uri, at.snapshot.document
         self._statistics.asked()
         completion = await self._asked(at, automatic)
         if completion.superseded:
-            return []  # the newer request says what this came to
+            return []  # the newer request records what came of it
         figures, reason = completion.figures, None if self._editor.is_current(document) else CHANGED
         edits = [fitting for each in completion.items if (fitting := at.fit(each)) is not None]
-        reason = reason or self._editor.why_silent(uri)  # it may have been turned off, or be excluded, by now
+        # meanwhile completions may have been turned off, or the document excluded
+        reason = reason or self._editor.why_silent(uri)
         if reason is not None:
             figures, edits = Figures(reason=reason), []
         self._last[uri] = figures
@@ -63,7 +68,7 @@ class Completions:
         return edits
 
     async def _asked(self, at: CompletionPosition, automatic: bool) -> Completion:
-        """What the model answers; nothing, with the sentence as the reason, for any failure."""
+        """The assistant's completion. For any failure an empty one, whose reason is the error's sentence."""
         assistant, whole = self._models.assistant, at.joined.whole
         nothing = partial(Completion, whole.uri, whole.version, ())
         if assistant is None:
@@ -81,7 +86,7 @@ class Completions:
             return nothing(Figures(reason=f"internal error: {type(error).__name__}: {error}"))
 
     def accepted(self, uri: str) -> None:
-        """A suggestion for this document has been inserted."""
+        """A suggestion for this document was inserted."""
         self._statistics.accepted(uri, self._editor.documents.get(uri))
         if (assistant := self._models.assistant) is not None:
             assistant.accepted(self._editor.documents.home(uri))
@@ -91,7 +96,7 @@ class Completions:
         self._statistics.closed(uri)
 
     def last(self, uri: str) -> Figures:
-        """What the last request for a document came to."""
+        """The figures of the last request for a document."""
         return self._last.get(uri) or Figures(reason=NOTHING_ASKED)
 
     def _refusal(self, snapshot: Snapshot | None, uri: str, position: Position) -> str | None:

@@ -1,4 +1,4 @@
-"""The protocol's framing: headers, an empty line, a JSON body. Knows no streams: bytes in, bodies out."""
+"""The protocol's framing: headers, an empty line, a JSON body. Bytes in, bodies out; it knows no streams."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 _LENGTH = re.compile(rb"content-length:[ \t]*(\d{1,10})[ \t]*\r?\n?\Z", re.IGNORECASE)
 _HEADER = re.compile(rb"[A-Za-z-]+:[^\x00-\x08]*\Z")
-_LONGEST_BODY = 2**30  # bytes; a larger announcement can only be a mistake
+_LONGEST_BODY = 2**30  # bytes; a larger number can only be a mistake
 _LONGEST_LINE = 2**14  # bytes of a header line
 
 
 class Framing:
-    """Cuts a stream into bodies, and finds back into step after anything that is not a header."""
+    """Cuts a stream into bodies. After bytes that are no header it finds the beginning of the next message."""
 
     def __init__(self) -> None:
         self._data = bytearray()
@@ -21,7 +21,7 @@ class Framing:
         self._astray = False
 
     def feed(self, data: bytes) -> Iterator[bytes | None]:
-        """The bodies that are complete with `data`; None once for each stretch of bytes that is no message."""
+        """The bodies that `data` completes; None once for each stretch of bytes that is no message."""
         self._data += data
         while True:
             if self._in_body:
@@ -43,7 +43,7 @@ class Framing:
                 yield None
 
     def _is_garbage(self, line: bytes) -> bool:
-        """Take one line between bodies; whether it is neither a header nor the empty line."""
+        """Read one line between bodies. Returns whether it is neither a header nor the empty line."""
         found = _LENGTH.search(line)
         if found and int(found[1]) <= _LONGEST_BODY:
             self._length = int(found[1])

@@ -1,4 +1,4 @@
-"""What the client can ask: take a snapshot, make one call, convert."""
+"""The handlers for documents and completions: each takes a snapshot, makes one call and converts the result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def initialized(ls: Server, params: types.InitializedParams) -> None:
     ls.session.status.set(ServerStatus("starting"))
     ls.session.configuration.watch()
     await ls.session.configuration.refresh()
-    ls.protocol.rehearse()  # while the model is being loaded
+    ls.protocol.rehearse()  # meanwhile the model is being loaded
 
 
 async def did_change_configuration(ls: Server, params: types.DidChangeConfigurationParams) -> None:
@@ -60,7 +60,7 @@ async def inline_completion(ls: Server, params: types.InlineCompletionParams) ->
 
 
 async def completion(ls: Server, params: types.CompletionParams) -> types.CompletionList:
-    """One item at most, for editors without inline completion."""
+    """At most one item, for editors without inline completion."""
     completions = ls.session.completions
     if ls.session.editor.capabilities.inline:
         return types.CompletionList(is_incomplete=False, items=[])
@@ -76,12 +76,12 @@ async def completion(ls: Server, params: types.CompletionParams) -> types.Comple
 
 
 def accepted(ls: Server, uri: str) -> None:
-    """The command that an editor runs after inserting a suggestion."""
+    """The command that an editor runs after it has inserted a suggestion."""
     ls.session.completions.accepted(uri)
 
 
 def set_enabled(ls: Server, *arguments: Any) -> dict[str, Any]:
-    """The command that turns completions on or off until the server ends; answers as `enabled`."""
+    """The command that turns completions on or off until the server ends. Its answer is that of `enabled`."""
     try:
         return ls.session.switch(switch_from(arguments)).as_json()
     except RequestError as error:
@@ -89,7 +89,7 @@ def set_enabled(ls: Server, *arguments: Any) -> dict[str, Any]:
 
 
 def enabled(ls: Server, *arguments: Any) -> dict[str, Any]:
-    """The command that asks whether completions are on, and if not, why."""
+    """The command that asks whether completions are on, and why if they aren't."""
     try:
         return ls.session.editor.enabled(uri_from(arguments)).as_json()
     except RequestError as error:
@@ -102,7 +102,7 @@ async def models(ls: Server) -> list[dict[str, Any]]:
 
 
 def pull_model(ls: Server, repository: str) -> None:
-    """The command that downloads a model; answers at once, since some editors stand still until it does."""
+    """The command that downloads a model. Answers at once, since some editors are blocked until it does."""
     ls.session.models.pull(repository)
 
 

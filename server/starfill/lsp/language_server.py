@@ -1,4 +1,4 @@
-"""pygls' server with our session: what the handlers are given."""
+"""pygls' server, with our session for the handlers."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ class Server(LanguageServer):
             self.exit_code.set_result(code)
 
     def report_server_error(self, error: Exception, source: object) -> None:
-        """To the log, not to the editor as pygls does; those of requests are in the log and the answer already."""
+        """Log an error, where pygls would show it in the editor. An error of a request is in the log and in the answer
+        already.
+        """
         if source is not FeatureRequestError:
             logger.error("A notification could not be handled: %s", error, exc_info=error)

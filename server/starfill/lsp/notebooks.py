@@ -1,4 +1,4 @@
-"""What the client tells of notebooks; their cells are documents like others."""
+"""The handlers for notebooks. Their cells are documents like others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def did_open(ls: Server, params: types.DidOpenNotebookDocumentParams) -> None:
 
 
 def did_change(ls: Server, params: types.DidChangeNotebookDocumentParams) -> None:
-    """First which cells there are, then what is in them."""
+    """First the list of cells, then their contents."""
     session, uri, change = ls.session, params.notebook_document.uri, params.change.cells
     if change is None:
         return

@@ -1,4 +1,4 @@
-"""pygls' protocol, with our own documents and an answer to everything that is not a proper message."""
+"""pygls' protocol with our own documents, and with an answer to everything that is not a proper message."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STATISTICS = "starfill/statistics"
 MODELS = "starfill.models"  # a command without arguments
 PULL_MODEL = "starfill.pullModel"  # a command; its argument is OWNER/NAME[:REVISION]
 
-# pygls' own handlers cost O(file) for a change and end lines at form feeds; its `exit` waits for threads.
+# pygls' own handlers need O(file) for a change and end lines at form feeds; its `exit` waits for threads.
 OURS = (
     types.TEXT_DOCUMENT_DID_OPEN,
     types.TEXT_DOCUMENT_DID_CHANGE,
@@ -66,7 +66,7 @@ class Protocol(LanguageServerProtocol):
 
     @lsp_method(types.INITIALIZE)
     def lsp_initialize(self, params: types.InitializeParams) -> Generator[Any, Any, types.InitializeResult]:
-        """An editor with inline completion is not offered `textDocument/completion`, so that nothing shows twice."""
+        """An editor with inline completion isn't offered `textDocument/completion`, so that nothing is shown twice."""
         result = yield from super().lsp_initialize(params)
         offered = result.capabilities
         if params.capabilities.text_document and params.capabilities.text_document.inline_completion:
@@ -79,15 +79,15 @@ class Protocol(LanguageServerProtocol):
 
     @lsp_method(types.WORKSPACE_EXECUTE_COMMAND)
     def lsp_workspace__execute_command(self, params: types.ExecuteCommandParams) -> Generator[Any, Any, Any]:
-        """Instructions get their parameters whole: pygls keeps the progress token to itself."""
+        """Instructions get all of their parameters: pygls doesn't hand on the progress token."""
         if params.command == INSTRUCT:
             return (yield self.fm.commands[INSTRUCT], (params,), {})
         return (yield from super().lsp_workspace__execute_command(params))
 
     def rehearse(self) -> None:
-        """Reads a request for code actions and writes an answer, for nobody.
+        """Read a request for code actions and write an answer, both without effect.
 
-        The library makes its converters on first use, which takes 40 ms; a list of actions has to be there in 10.
+        The library makes its converters on first use, which takes 40 ms, but a menu of actions must be there in 10.
         """
         nowhere = {"line": 0, "character": 0}
         where = {"start": nowhere, "end": nowhere}
@@ -109,11 +109,11 @@ class Protocol(LanguageServerProtocol):
 
     @property
     def exit_code(self) -> int:
-        """What the process ends with, as the protocol says: 0 after `shutdown`, else 1."""
+        """The exit code of the process, as the protocol has it: 0 after `shutdown`, else 1."""
         return 0 if self._shutdown else 1
 
     def receive(self, body: bytes | None) -> None:
-        """Handle the body of one message, None for bytes that were no message at all. Never raises."""
+        """Handle the body of one message; None for bytes that were no message at all. Never raises."""
         if body is None:
             return self._refuse(None, JsonRpcParseError("Parse Error: bytes without a Content-Length header"))
         try:
@@ -129,7 +129,7 @@ class Protocol(LanguageServerProtocol):
         return None
 
     def _dispatch(self, message: Any) -> None:
-        """Hand a message to its handler; JsonRpcException when it can't be."""
+        """Pass a message to its handler. Raises JsonRpcException if that is impossible."""
         if not _is_message(message):
             raise JsonRpcInvalidRequest("Invalid Request: not a JSON-RPC 2.0 message")
         method = message.get("method")
@@ -149,11 +149,13 @@ class Protocol(LanguageServerProtocol):
         self.handle_message(structured)
 
     def handle_message(self, message: Any) -> None:
-        """As pygls', which asks which `typing.Protocol` a message fits: 0.1 ms and more before Python 3.12."""
+        """Like pygls', which checks a message against `typing.Protocol`s; that takes 0.1 ms and more before Python
+        3.12.
+        """
         method = getattr(message, "method", None)
         if self._shutdown and method != types.EXIT:
             return
-        run = contextvars.copy_context().run  # each handler in a context of its own
+        run = contextvars.copy_context().run  # each handler has its own context
         if method is None:
             run(self._handle_response, message.id, getattr(message, "result", None), getattr(message, "error", None))
         elif hasattr(message, "id"):
@@ -162,7 +164,9 @@ class Protocol(LanguageServerProtocol):
             run(self._handle_notification, method, message.params)
 
     def _refuse(self, message: Any, error: JsonRpcException) -> None:
-        """Answer what can't be handled, unless it is a notification or a response; an unreadable id is null."""
+        """Answer a message that can't be handled, unless it is a notification or a response. An unreadable id becomes
+        null.
+        """
         identifier = message.get("id") if isinstance(message, dict) else None
         if _is_message(message) and ("method" not in message or "id" not in message):
             if not message.get("method", "").startswith("$/"):
@@ -184,7 +188,7 @@ def _is_message(message: Any) -> bool:
 
 
 def _reason(error: JsonRpcException) -> str:
-    """The first thing that is wrong with the parameters, and where."""
+    """The first error in the parameters, and its place."""
     if error.__cause__ is None:
         return str(error)
     return str(transform_error(error.__cause__)[0])

@@ -1,4 +1,4 @@
-"""The language server: what it announces, and who handles what."""
+"""The language server: what it announces, and which handler gets what."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     ENABLED: handlers.enabled,
     MODELS: handlers.models,
 }
-# An editor asks for inline completion only where options are announced, even empty ones. The popup of one without it
-# opens by itself in words only; these characters are where code goes on and no word has begun.
+# An editor asks for inline completion only if options are announced, even empty ones. An editor without it opens its
+# popup by itself in words only; these characters are where code continues without a word having begun.
 OPTIONS = {
     types.TEXT_DOCUMENT_INLINE_COMPLETION: types.InlineCompletionOptions(),
     types.TEXT_DOCUMENT_COMPLETION: types.CompletionOptions(trigger_characters=list(".([,=:")),

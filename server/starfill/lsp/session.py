@@ -1,4 +1,4 @@
-"""One client's session: what the editor has told, and everything that answers it."""
+"""One client's session: the state of its editor, and everything that answers it."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from starfill.util.daemon_thread import in_daemon_thread
 if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
-LEAVING = 1.0  # seconds to save states in, while the editor waits for the server's end
+LEAVING = 1.0  # seconds for saving states, while the editor waits for the server to end
 logger = logging.getLogger(__name__)
 
 
 class Session:
-    """Event loop only."""
+    """Called on the event loop only."""
 
     def __init__(self, client: LanguageServer, backend: Backend, fixed: Mapping[str, Any]) -> None:
         """fixed: see `Configuration`."""
@@ -74,13 +74,15 @@ class Session:
         self.models.forget(uri)
 
     def end(self) -> None:
-        """The client has gone: leave nothing behind but the states that are to be kept. Blocks, though not for long."""
+        """The client has gone: stop everything, and save the states that may be kept. Blocks for at most a second or
+        two.
+        """
         self.code_actions.pages.close()
         if self.editor.settings.saved_state_bytes and self.models.assistant is not None:
             wait([in_daemon_thread(self.models.assistant.close)], LEAVING)
 
     def switch(self, switch: Switch) -> Enabled:
-        """Turn completions on or off; RequestError where that can't be meant."""
+        """Turn completions on or off. Raises RequestError if that makes no sense."""
         enabled = self.editor.switch(switch)
         self.status.pause(self.editor.paused)
         return enabled

@@ -1,4 +1,4 @@
-"""What a session's suggestions came to, in numbers and nothing else."""
+"""The statistics of a session's suggestions: numbers and nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from starfill.util.json_names import json_name
 
 @dataclass(slots=True)
 class Counts:
-    """Requests, those answered with a suggestion, those accepted, and how many of the answered cost no computing."""
+    """Requests, those that were answered with a suggestion, those accepted, and how many answers needed no
+    computing.
+    """
 
     asked: int = 0
     offered: int = 0
@@ -39,7 +41,9 @@ class Statistics:
         self.counts.reused += reused
 
     def accepted(self, uri: str, document: Document | None) -> None:
-        """An offer was accepted; counted once. document: as it is now, which tells which of several it was."""
+        """An offer was accepted. It is counted once. document: its present version, which shows which of several edits
+        it was.
+        """
         edits = self._offered.pop(uri, ())
         if not edits:
             return

@@ -1,8 +1,8 @@
 """How the server is reached, and how its process ends.
 
-pygls reads stdin in its pool of worker threads, answers nothing to a message that it can't read, and waits for all
-threads at the end. So the reading and the ending are ours. `exit`, a closed stdin or a lost connection end the process
-at once, whatever other threads are doing: the model may be loading or generating.
+pygls reads stdin in its pool of worker threads, doesn't answer a message that it can't read, and waits for all threads
+at the end. So reading and ending are done here. `exit`, a closed stdin and a lost connection end the process at once,
+whatever other threads are doing: the model may be loading or generating.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NOTHING: Mapping[str, Any] = {}
 
 
 def serve_stdio(backend: Backend, fixed: Mapping[str, Any] = NOTHING) -> NoReturn:
-    """Serve one client over stdin and stdout, then end the process. All that prints goes to stderr.
+    """Serve one client over stdin and stdout, then end the process. Everything that is printed goes to stderr.
 
     fixed: settings that the client doesn't change, by their JSON names.
     """
@@ -46,9 +46,9 @@ def serve_stdio(backend: Backend, fixed: Mapping[str, Any] = NOTHING) -> NoRetur
 
 
 def serve_tcp(backend: Backend, host: str, port: int, fixed: Mapping[str, Any] = NOTHING) -> NoReturn:
-    """Serve one client over TCP on the loopback interface, then end the process; others are refused meanwhile.
+    """Serve one client over TCP on the loopback interface, then end the process. Other clients are refused meanwhile.
 
-    fixed: as above. SettingsError when `host` is not a loopback address or the port can't be had.
+    fixed: as above. Raises SettingsError if `host` isn't a loopback address or the port can't be used.
     """
     _check_loopback(host)
     _log_to_stderr()
@@ -61,7 +61,7 @@ def serve_tcp(backend: Backend, host: str, port: int, fixed: Mapping[str, Any] =
             nonlocal taken
             first = b""
             with contextlib.suppress(OSError):
-                first = b"" if taken else await reader.read(_CHUNK)  # who says nothing only looks for the port
+                first = b"" if taken else await reader.read(_CHUNK)  # a client that sends nothing only checks the port
             if not first or taken:
                 writer.close()
                 return
@@ -91,7 +91,7 @@ def _check_loopback(host: str) -> None:
 
 
 async def _serve(server: Server, chunks: AsyncIterator[bytes]) -> int:
-    """Until `exit` or the end of the input; answers the exit code."""
+    """Serve until `exit` or the end of the input. Returns the exit code."""
     pump = asyncio.ensure_future(_pump(server, chunks))
     ends: list[asyncio.Future[Any]] = [pump, server.exit_code]
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -109,7 +109,7 @@ async def _pump(server: Server, chunks: AsyncIterator[bytes]) -> None:
 
 
 async def _read_stream(reader: asyncio.StreamReader, data: bytes) -> AsyncIterator[bytes]:
-    """`data`, and then what comes."""
+    """`data`, and then what the stream brings."""
     with contextlib.suppress(OSError):
         while data:
             yield data
@@ -117,7 +117,7 @@ async def _read_stream(reader: asyncio.StreamReader, data: bytes) -> AsyncIterat
 
 
 async def _read_in_thread(fd: int) -> AsyncIterator[bytes]:
-    """Reads in a thread of its own, so that the client can always write, whatever the server is doing."""
+    """Read in a thread of its own, so that the client can always write, whatever the server is doing."""
     loop = asyncio.get_running_loop()
     inbox: asyncio.Queue[bytes] = asyncio.Queue()
 
@@ -136,7 +136,7 @@ async def _read_in_thread(fd: int) -> AsyncIterator[bytes]:
 
 
 class _Stdout:
-    """pygls' writer interface; a client that no longer reads ends the server."""
+    """pygls' interface of a writer. The server ends if the client no longer reads."""
 
     def __init__(self, fd: int, server: Server) -> None:
         self._file = os.fdopen(fd, "wb", buffering=0)
@@ -159,7 +159,7 @@ def _log_to_stderr() -> None:
 
 
 def _run(main: Callable[[], Awaitable[int]]) -> NoReturn:
-    """Run to the end and leave without waiting for threads; errors meant for users go to the caller."""
+    """Run to the end, and exit without waiting for threads. Errors that are meant for users go to the caller."""
 
     async def to_the_end() -> None:
         _leave(await main())

@@ -1,4 +1,4 @@
-"""Hidden states of the calibration sequences, carried from layer to layer in CPU memory."""
+"""Hidden states of the calibration sequences, passed from layer to layer in CPU memory."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Watch = Callable[[torch.Tensor], None]
 
 
 class Stop(Exception):
-    """Ends a forward pass once what was looked for has been seen."""
+    """Ends a forward pass when everything that is needed has been seen."""
 
 
 class Activations:
-    """What goes into the next layer: hidden states [1, T, width] float32, one for each calibration sequence.
+    """The input of the next layer: hidden states [1, T, width] float32, one for each calibration sequence.
 
-    Everything else that a layer is called with (mask, positions) depends on the length of the sequence only, so it is
-    kept once for each length.
+    A layer's other arguments (mask, positions) depend only on the length of the sequence, so they are kept once for
+    each length.
     """
 
     def __init__(self, skeleton: Skeleton, sequences: Sequence[Sequence[int]]) -> None:
@@ -49,19 +49,19 @@ class Activations:
         raise Stop
 
     def run(self, layer: nn.Module, hidden: torch.Tensor) -> torch.Tensor:
-        """The layer's answer, on its device."""
+        """The layer's output, on its device."""
         more, kwargs = self._rest[hidden.shape[1]]
         out = layer(hidden.to(self._device), *more, **kwargs)
         result: torch.Tensor = out[0] if isinstance(out, tuple) else out  # a tuple until transformers 4.5x
         return result
 
     def advance(self, layer: nn.Module) -> None:
-        """Take all sequences through the layer."""
+        """Pass all sequences through the layer."""
         for index, hidden in enumerate(self.hidden):
             self.hidden[index] = self.run(layer, hidden).cpu()
 
     def groups(self, layer: nn.Module) -> list[list[str]]:
-        """The layer's linears in the order in which they run; those that are given the very same input form a group.
+        """The layer's linears in the order in which they run; those with the very same input form a group.
 
         Each group is quantized together, and the next one sees it quantized ("true sequential"): query, key and value,
         then the attention's output, and so on, whatever the architecture calls them.
@@ -91,7 +91,7 @@ class Activations:
         return groups
 
     def watch(self, layer: nn.Module, watched: Mapping[str, Watch]) -> None:
-        """Show each of the named linears its inputs [T, in], sequence by sequence. They are one group, in order."""
+        """Show each of the named linears, which form one group, its inputs [T, in], sequence by sequence."""
         *_, last = watched
 
         def hook_for(name: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:

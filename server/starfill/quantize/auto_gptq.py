@@ -1,6 +1,6 @@
 """auto-gptq's solver and packer for one linear layer. GPTQ: Frantar et al., arXiv 2210.17323.
 
-The library's own loop over a model isn't used: it insists on a GPU, holds the whole model, and knows few architectures.
+The library's own loop over a model isn't used: it needs a GPU, holds the whole model, and knows few architectures.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from starfill.quantize.spec import Spec
 
 
 def solver() -> MakeSolver:
-    """Raises SettingsError when the library can't be imported."""
-    logging.getLogger("auto_gptq").setLevel(logging.ERROR)  # it warns of CUDA kernels, which solving doesn't use
+    """Raises SettingsError if the library can't be imported."""
+    # it warns of missing CUDA kernels, which solving doesn't use
+    logging.getLogger("auto_gptq").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -76,7 +77,9 @@ class AutoGPTQ:
 
 
 def _keep_zeros_from_zero(quantizer: Any) -> None:
-    """A zero point of 0 would be stored as -1, which the packer spills into its neighbours: such groups use 1..top."""
+    """A zero point of 0 would be stored as -1, which the packer lets overflow into its neighbours: such groups use
+    1..top.
+    """
     find = quantizer.find_params
 
     def find_params(values: torch.Tensor, **options: Any) -> None:
@@ -91,7 +94,7 @@ def _keep_zeros_from_zero(quantizer: Any) -> None:
 
 @contextmanager
 def _no_synchronizing() -> Iterator[None]:
-    """The solver calls torch.cuda.synchronize() whatever the device: without CUDA it must do nothing."""
+    """The solver calls torch.cuda.synchronize() on every device. Without CUDA that must do nothing."""
     if torch.cuda.is_available():
         yield
     else:

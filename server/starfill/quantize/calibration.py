@@ -1,4 +1,4 @@
-"""The token sequences that a model is calibrated on: the user's text or ids, or Python's own standard library."""
+"""The token sequences for calibration: from the user's text or ids, or from Python's own standard library."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from starfill.checkpoint.config import CheckpointConfig
 from starfill.checkpoint.tokenizer import Tokenizer
 from starfill.errors import SettingsError
 
-CHARS_PER_TOKEN = 4  # about what code has; only for cutting texts into pieces
-LARGEST_FILE = 2**20  # bytes; larger ones in a folder are data more often than source
+CHARS_PER_TOKEN = 4  # a rough average for code; only for cutting texts into pieces
+LARGEST_FILE = 2**20  # bytes; larger files are more often data than source
 SKIPPED = {"test", "tests", "site-packages", "dist-packages", "idlelib", "lib2to3", "__pycache__", "node_modules"}
 
 
@@ -36,7 +36,7 @@ class CalibrationSample:
 def sequences(path: Path | None, config: CheckpointConfig, sample: CalibrationSample) -> list[list[int]]:
     """At most `sample.count` sequences of token ids.
 
-    path: a text file; a JSONL whose lines have "text" or "content", or "ids", which are taken as they are in their
+    path: a text file; a JSONL whose lines have "text" or "content", or "ids", which are taken as they are and in their
     order; a folder of source files; None: the standard library of the Python that runs. Raises SettingsError naming the
     file or line that can't be used.
     """
@@ -66,7 +66,7 @@ def sequences(path: Path | None, config: CheckpointConfig, sample: CalibrationSa
 def _packed(
     pieces: Iterator[str], encode: Callable[[str], list[int]], config: CheckpointConfig, sample: CalibrationSample
 ) -> list[list[int]]:
-    """Pieces of text behind each other, with the end-of-text token between them, cut into whole sequences."""
+    """Pieces of text one after the other, with the end-of-text token between them, cut into whole sequences."""
     first = _bos(config)
     eos = config.model.get("eos_token_id")
     between = [eos] if type(eos) is int else []
@@ -91,7 +91,7 @@ def _bos(config: CheckpointConfig) -> list[int]:
 
 
 def _pieces(documents: Iterator[str], size: int, rng: Random) -> Iterator[str]:
-    """Parts of at most `size` characters: one of each document first, the others when these are used up."""
+    """Parts of at most `size` characters: first one of each document, further ones when these are used up."""
     rest: list[str] = []
     for text in documents:
         parts = _cut(text, size)
@@ -103,7 +103,7 @@ def _pieces(documents: Iterator[str], size: int, rng: Random) -> Iterator[str]:
 
 
 def _cut(text: str, size: int) -> list[str]:
-    """At line ends where there are any."""
+    """Cut at line ends if there are any."""
     parts, start = [], 0
     while start < len(text):
         end = start + size
@@ -115,7 +115,7 @@ def _cut(text: str, size: int) -> list[str]:
 
 
 def _files(folder: Path, rng: Random) -> Iterator[str]:
-    """The readable files of a folder in a random order; hidden ones, tests and large ones left out."""
+    """The readable files of a folder in random order, without hidden ones, tests and large ones."""
     found: list[Path] = []
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name not in SKIPPED and not name.startswith("."))

@@ -1,7 +1,7 @@
-"""gptqmodel (7.6.0), auto-gptq's maintained successor, as a process of its own: see gptqmodel_worker.py.
+"""gptqmodel (7.6.0), auto-gptq's maintained successor, run in a process of its own: see gptqmodel_worker.py.
 
-It quantizes the whole model; our loop then takes each linear from its result, so that what is written, and how the
-error is measured, is the same for every backend.
+It quantizes the whole model. Our loop then takes each linear from its result, so that every backend writes the same
+files, and its error is measured in the same way.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ from starfill.quantize.skeleton import Skeleton
 from starfill.quantize.solver import MakeSolver
 from starfill.quantize.spec import Spec
 
-PACKAGE = Path(__file__).parents[2]  # the folder that starfill is imported from
-WORKING_ON = re.compile(r"Quantizing (\S+) in layer\s+\[(\d+) of (\d+)\]")  # in its progress bar; counts from 0
+PACKAGE = Path(__file__).parents[2]  # the folder from which starfill is imported
+# a line of its progress bar, which counts from 0
+WORKING_ON = re.compile(r"Quantizing (\S+) in layer\s+\[(\d+) of (\d+)\]")
 
 
 def solver(
@@ -41,7 +42,7 @@ def solver(
     folder: Path,
     report: OnStep,
 ) -> MakeSolver:
-    """Runs it, with its own checkpoint in a folder inside `folder` until our loop has read it. Raises SettingsError."""
+    """Run it. Its own checkpoint is in a folder inside `folder` until our loop has read it. Raises SettingsError."""
     scratch = TemporaryDirectory(dir=folder, prefix=".gptqmodel")
     place = Path(scratch.name).absolute()
     job = {
@@ -72,7 +73,7 @@ def solver(
 
 
 class Ready:
-    """A solver whose work is done: the linear's tensors in gptqmodel's checkpoint."""
+    """A solver whose work is done: it returns the linear's tensors in gptqmodel's checkpoint."""
 
     def __init__(self, weights: Weights, name: str, linear: nn.Linear, spec: Spec) -> None:
         rows, columns, bits = linear.in_features, linear.out_features, spec.bits
@@ -88,7 +89,7 @@ class Ready:
         )
 
     def see(self, inputs: torch.Tensor) -> None:
-        """It has seen them."""
+        """Does nothing: gptqmodel has seen the inputs."""
 
     def solve(self) -> Packed:
         return self._packed
@@ -97,12 +98,12 @@ class Ready:
 def _run(job: Path, report: OnStep) -> None:
     command = [sys.executable, "-m", "starfill.quantize.gptqmodel_worker", str(job)]
     environment = os.environ | {
-        "GPTQMODEL_CPU_WORKERS": "2",  # with one for each core it waits on itself
+        "GPTQMODEL_CPU_WORKERS": "2",  # with one for each core it waits for itself
         "PYTHONPATH": os.pathsep.join(filter(None, (str(PACKAGE), os.environ.get("PYTHONPATH", "")))),
     }
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, cwd=job.parent
-    ) as process:  # it writes logs where it stands
+    ) as process:  # it writes logs into its working directory
         assert process.stdout is not None
         last: deque[str] = deque(maxlen=12)
         try:
@@ -120,6 +121,6 @@ def _run(job: Path, report: OnStep) -> None:
 
 
 def _lines(stream: IO[bytes]) -> Iterator[str]:
-    """What it writes, split where its progress bar starts over too."""
+    """What it writes, split also where its progress bar starts over."""
     for raw in stream:
         yield from filter(None, (part.strip() for part in re.split("[\r\n]", raw.decode("utf-8", "replace"))))

@@ -1,6 +1,7 @@
 """The process that runs gptqmodel: `python -m starfill.quantize.gptqmodel_worker JOB.json`, see gptqmodel.py.
 
-It imports nothing of ours: the library changes the environment, the logging and torch's threads of whoever imports it.
+It imports nothing of ours: the library changes the environment, the logging and torch's threads of the process that
+imports it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The loop over a model's layers: read one, quantize its linears in the order they run in, write them, forget it."""
+"""The loop over a model's layers: read one, quantize its linears in the order in which they run, write them, free it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LARGEST = torch.finfo(torch.float16).max
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A linear that is being worked on."""
+    """The linear that is being quantized."""
 
     layer: int  # from 1
     layers: int
@@ -34,7 +34,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class LinearError:
-    """How far a linear's answers on the calibration text moved, relative to their size: a quotient of two norms."""
+    """How much a linear's output on the calibration text changed, relative to its size: a quotient of two norms."""
 
     layer: int  # from 1
     linear: str

@@ -1,4 +1,4 @@
-"""From a checkpoint's folder to a quantized one: what `starfill models quantize` does, in its order."""
+"""From a checkpoint's folder to a quantized one: the steps of `starfill models quantize`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from starfill.quantize.solver import MakeSolver, RoundToNearest
 from starfill.quantize.spec import WEIGHTS_NAME, Spec
 from starfill.quantize.writer import TensorFile, check_destination, check_room, copy_companions, new_folder, size_of
 
-BACKENDS = {"auto-gptq": "auto_gptq", "gptqmodel": "gptqmodel"}  # extra of ours -> what it installs
+BACKENDS = {"auto-gptq": "auto_gptq", "gptqmodel": "gptqmodel"}  # our extra -> the package that it installs
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Request:
     """backend: "auto", "auto-gptq", "gptqmodel", or "rtn" for none. calibration: see calibration.sequences.
 
     copy_head: store an output head that is the embedding table a second time, as published checkpoints do; without it
-    auto-gptq loads the model with a random one.
+    auto-gptq loads the model with a random head.
     """
 
     source: Path
@@ -41,18 +41,18 @@ class Request:
 
 
 def make(request: Request, report: OnStep = lambda _: None) -> list[LinearError]:
-    """Writes the folder `request.destination`.
+    """Write the folder `request.destination`.
 
-    Raises StarfillError, and leaves nothing behind, when the model, the settings or the calibration text can't be used.
+    Raises StarfillError, and leaves nothing behind, if the model, the settings or the calibration text can't be used.
     """
     check_destination(request.destination)
     config = open_source(request.source)
     backend = choose_backend(request.backend)
     spec = request.spec
     if backend == "rtn":
-        spec = replace(spec, desc_act=False)  # no order to follow
+        spec = replace(spec, desc_act=False)  # there is no order to follow
     if backend == "gptqmodel" and not spec.sym:
-        spec = replace(spec, checkpoint_format="gptq_v2")  # the only asymmetric one that it reads again
+        spec = replace(spec, checkpoint_format="gptq_v2")  # the only asymmetric format that it reads again
     skeleton = Skeleton(config, choose_device(request.device), request.copy_head)
     spec.check(skeleton.linears)
     entries = plan(skeleton, spec)
@@ -69,7 +69,7 @@ def make(request: Request, report: OnStep = lambda _: None) -> list[LinearError]
 
 
 def open_source(folder: Path) -> CheckpointConfig:
-    """Raises CheckpointError when it is no checkpoint, or quantized already."""
+    """Raises CheckpointError if it is no checkpoint, or quantized already."""
     config = read_config(folder)
     if config.quantization is not None:
         raise CheckpointError(
@@ -112,7 +112,7 @@ def _solver(
 
 
 def _write_settings(folder: Path, config: CheckpointConfig, spec: Spec) -> None:
-    """quantize_config.json, and config.json with the same under quantization_config, where transformers looks."""
+    """Write quantize_config.json, and config.json with the same under quantization_config, where transformers looks."""
     settings = spec.settings(config.folder.absolute().name)
     raw = {key: value for key, value in classic(config.model).items() if key != "dtype"}
     raw |= {"torch_dtype": "float16", "quantization_config": settings}

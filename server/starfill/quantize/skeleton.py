@@ -1,6 +1,6 @@
-"""transformers' model of a checkpoint without its weights, which are read when they are needed: one layer at a time.
+"""transformers' model of a checkpoint without its weights, which are read one layer at a time when they are needed.
 
-Parameters stand on torch's meta device (shapes only), buffers are computed for real, since no checkpoint has them.
+Parameters are on torch's meta device (shapes only). Buffers are computed for real, since no checkpoint has them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from starfill.errors import CheckpointError
 
 
 class Skeleton:
-    """layers: the decoder's, in order; prefix: their name in the checkpoint ("model.layers").
+    """layers: the decoder's, in order. prefix: their name in the checkpoint ("model.layers").
 
     names: the tensors of the model, with a head that is the embedding table only if `copy_head`.
     linears: (in, out) features of each quantizable layer by its full name.
@@ -69,7 +69,7 @@ class Skeleton:
         return self._stored.get(name, name)
 
     def load_outside(self) -> None:
-        """What runs before the first layer: all but the layers and the output head."""
+        """Load what runs before the first layer: everything but the layers and the output head."""
         for name, module in self.model.named_modules():
             if not f"{name}.".startswith((f"{self.prefix}.", f"{self._head}.")):
                 self._fill(module, name, recurse=False)
@@ -81,7 +81,7 @@ class Skeleton:
 
     @staticmethod
     def free(module: nn.Module) -> None:
-        """Gives back the memory of all parameters inside."""
+        """Free the memory of all parameters inside."""
         for part in module.modules():
             for name, parameter in part.named_parameters(recurse=False):
                 setattr(part, name, nn.Parameter(parameter.to("meta"), False))
@@ -97,9 +97,9 @@ class Skeleton:
 
 
 def classic(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """config.json with the rotary settings under their older names too, which transformers 4 looks for.
+    """config.json with the rotary settings also under their older names, which transformers 4 looks for.
 
-    transformers 5 writes `rope_parameters`; where 4 doesn't find `rope_theta` it silently takes 10000.
+    transformers 5 writes `rope_parameters`. If transformers 4 doesn't find `rope_theta`, it silently takes 10000.
     """
     rope = raw.get("rope_parameters")
     if not isinstance(rope, Mapping) or "rope_theta" not in rope:
@@ -131,7 +131,7 @@ def _model(config: CheckpointConfig) -> Any:
 
 
 def _layers(model: Any) -> tuple[str, nn.ModuleList]:
-    """The outermost list of as many modules as the model has layers."""
+    """The outermost list with as many modules as the model has layers."""
     count = model.config.num_hidden_layers
     for name, module in model.named_modules():
         if isinstance(module, nn.ModuleList) and len(module) == count:
@@ -141,7 +141,7 @@ def _layers(model: Any) -> tuple[str, nn.ModuleList]:
 
 @contextmanager
 def _parameters_on_meta() -> Iterator[None]:
-    """Each parameter of a module that is made meanwhile moves to the meta device before anything fills it."""
+    """Each parameter of a module that is made inside moves to the meta device before anything fills it."""
     register = nn.Module.register_parameter
 
     def on_meta(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:

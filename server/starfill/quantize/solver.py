@@ -1,4 +1,4 @@
-"""What finds the codes of one linear layer, and the simplest one: round to nearest."""
+"""Solvers find the codes of one linear layer. The simplest one is here: round to nearest."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ class Solver(Protocol):
         ...
 
     def solve(self) -> Packed:
-        """Without bias, on the CPU, scales in fp16. No zero point is 0: libraries differ on what that means."""
+        """Without bias, on the CPU, scales in fp16. No zero point is 0: libraries differ on its meaning."""
         ...
 
 
 class MakeSolver(Protocol):
     def __call__(self, name: str, linear: nn.Linear, spec: Spec) -> Solver:
-        """name: the linear's, in the checkpoint."""
+        """name: of the linear in the checkpoint."""
         ...
 
 
 class RoundToNearest:
-    """Each weight takes the nearest code; what better solvers are compared with. Needs no library."""
+    """Each weight gets the nearest code. Better solvers are compared with this one. Needs no library."""
 
     def __init__(self, name: str, linear: nn.Linear, spec: Spec) -> None:
         self._weight = linear.weight.t()
         self._spec = spec
 
     def see(self, inputs: torch.Tensor) -> None:
-        """The inputs don't matter here."""
+        """Does nothing: the inputs don't matter here."""
 
     def solve(self) -> Packed:
         rows, columns = self._weight.shape
@@ -58,7 +58,7 @@ class RoundToNearest:
 
 
 def scales_and_zeros(low: torch.Tensor, high: torch.Tensor, top: int, sym: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """Scale and zero point (at least 1) for values in low..high and codes 0..top; low and high float32 of any shape."""
+    """Scale and zero point (at least 1) for values in low..high and codes 0..top. low and high: float32 of any shape."""
     low, high = low.clamp(max=0), high.clamp(min=0)
     if sym:
         size = torch.maximum(-low, high)
@@ -66,9 +66,10 @@ def scales_and_zeros(low: torch.Tensor, high: torch.Tensor, top: int, sym: bool)
     else:
         scales = (high - low) / top
         zeros = torch.round(-low / scales)
-        scales = torch.where(zeros < 1, high / (top - 1), scales)  # hardly anything below 0: codes 1..top
+        # hardly anything is below 0, so codes 1..top are used
+        scales = torch.where(zeros < 1, high / (top - 1), scales)
         zeros = zeros.clamp(min=1)
-    nothing = high - low < 1e-6  # all weights 0: an fp16 scale would be 0 too
+    nothing = high - low < 1e-6  # all weights are 0, and an fp16 scale would be 0 too
     return torch.where(nothing, 1.0, scales), torch.where(nothing, float((top + 1) // 2), zeros)
 
 

@@ -1,4 +1,4 @@
-"""What a quantized checkpoint is to be, and what its settings files say about it."""
+"""The settings of a quantized checkpoint, and the files that state them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WEIGHTS_NAME = "model"  # the one name that auto-gptq, gptqmodel and transformer
 class Spec:
     """How to quantize.
 
-    group_size: input features that share a scale, -1 for all of them; damp: added to the Hessian's diagonal, as a share
+    group_size: input features that share a scale, -1 for all of them. damp: added to the Hessian's diagonal, as a share
     of its mean.
     """
 
@@ -40,7 +40,9 @@ class Spec:
         return 1 if self.group_size == -1 else in_features // self.group_size
 
     def check(self, linears: Mapping[str, tuple[int, int]]) -> None:
-        """linears: name -> (in, out) features. Raises SettingsError naming the first that can't be quantized so."""
+        """linears: name -> (in, out) features. Raises SettingsError naming the first that can't be quantized in this
+        way.
+        """
         for name, (rows, columns) in linears.items():
             if rows % 32 or columns % 32:
                 raise SettingsError(
@@ -56,7 +58,7 @@ class Spec:
                 )
 
     def settings(self, name: str) -> dict[str, Any]:
-        """quantize_config.json. auto-gptq and gptqmodel pass over the keys that only the other one knows."""
+        """quantize_config.json. auto-gptq and gptqmodel ignore the keys that only the other one knows."""
         return {
             "bits": self.bits,
             "group_size": self.group_size,

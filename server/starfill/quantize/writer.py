@@ -1,7 +1,7 @@
-"""Writing a checkpoint: tensors one by one into a safetensors file, in a folder that appears whole or not at all.
+"""Writing a checkpoint: tensors one by one into a safetensors file, in a folder that appears complete or not at all.
 
 Format: 8 bytes little-endian header size, a JSON header of name -> dtype, shape, data_offsets, then the data
-(https://huggingface.co/docs/safetensors). The library's own writer wants all tensors in memory at once.
+(https://huggingface.co/docs/safetensors). The library's own writer needs all tensors in memory at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 from starfill.errors import SettingsError
 
 DTYPES = {torch.float16: "F16", torch.int32: "I32"}
-KEPT = (  # what is copied from the source, where it is there
+KEPT = (  # what is copied from the source, if it is there
     "tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "chat_template*",
     "generation_config.json", "LICENSE*", "NOTICE*", "USE_POLICY*", "README*",
 )  # fmt: skip
@@ -29,7 +29,7 @@ Entry = tuple[torch.dtype, tuple[int, ...]]
 
 
 class TensorFile:
-    """A safetensors file whose tensors are known by dtype and shape beforehand, and written in any order."""
+    """A safetensors file whose tensors' dtypes and shapes are known beforehand. They are written in any order."""
 
     def __init__(self, path: Path, entries: Mapping[str, Entry]) -> None:
         header: dict[str, object] = {"__metadata__": {"format": "pt"}}
@@ -46,7 +46,7 @@ class TensorFile:
         self._file.write(len(text).to_bytes(8, "little") + text)
 
     def write(self, name: str, tensor: torch.Tensor) -> None:
-        """tensor: of the dtype and shape that were announced, on any device."""
+        """tensor: of the announced dtype and shape, on any device."""
         assert (tensor.dtype, tuple(tensor.shape)) == self._entries[name], name
         self._left.remove(name)
         self._file.seek(self._data + self._offsets[name])
@@ -67,13 +67,13 @@ def size_of(entry: Entry) -> int:
 
 
 def check_destination(folder: Path) -> None:
-    """Raises SettingsError when the folder can't become a new checkpoint."""
+    """Raises SettingsError if the folder can't become a new checkpoint."""
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise SettingsError(f"{folder} exists and is not an empty folder: name a new one, or remove it first")
 
 
 def check_room(folder: Path, needed: int) -> None:
-    """needed: bytes. Raises SettingsError when the disk of the folder has less."""
+    """needed: bytes. Raises SettingsError if the folder's disk has less."""
     parent = next(place for place in folder.absolute().parents if place.exists())
     free = shutil.disk_usage(parent).free
     if needed > free:
@@ -85,7 +85,7 @@ def check_room(folder: Path, needed: int) -> None:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """A folder beside the wanted one, which takes its place when all went well and is removed otherwise."""
+    """A folder beside the wanted one. It takes the wanted one's place if all goes well, and is removed if not."""
     check_destination(folder)
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def copy_companions(source: Path, folder: Path) -> None:
-    """Tokenizer, generation settings, licence and card; never code, weights or what the folder has already."""
+    """Copy tokenizer, generation settings, licence and card; never code, weights or what is in the folder already."""
     for pattern in KEPT:
         for file in sorted(source.glob(pattern)):
             if file.is_file() and file.suffix != ".py" and not (folder / file.name).exists():

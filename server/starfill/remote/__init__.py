@@ -1,1 +1,1 @@
-"""The same jobs as the engine takes, done by a serving engine elsewhere. No torch."""
+"""The engine's jobs, done by a serving engine elsewhere. Doesn't use torch."""

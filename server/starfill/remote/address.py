@@ -1,4 +1,4 @@
-"""Where a serving engine is, and what may be sent there."""
+"""The address of a serving engine, and whether it is this machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> Address:
-        """Raises SettingsError with the sentence for what is no URL of an engine."""
+        """Raises SettingsError, with a sentence, for anything that is no URL of an engine."""
         try:
             url = url.strip()
             parts = urlsplit(url)
@@ -32,7 +32,7 @@ class Address:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise _wrong(url, "is none")
         if ":" not in parts.hostname and not all(0 < len(label) < 64 for label in parts.hostname.split(".")):
-            raise _wrong(url, "names no server")  # a resolver would fail at it
+            raise _wrong(url, "names no server")  # a resolver would raise an error for it
         if "@" in parts.netloc:
             raise _secret("a user or a password")
         if parts.query or parts.fragment:
@@ -44,7 +44,7 @@ class Address:
 
 
 def _is_loopback(host: str) -> bool:
-    """By name or number only: what a name server says of another name can change."""
+    """Decided by name or number only: a name server may change what it says of another name."""
     if host == "localhost":
         return True
     try:
@@ -54,7 +54,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _secret(what: str) -> SettingsError:
-    """The URL isn't shown: that part of it is where secrets stand."""
+    """The URL isn't shown, since that part of it is where secrets stand."""
     return SettingsError(
         f'The setting "starfill.engine.url" holds {what}, which logs would show: take it out, and name the variable '
         'with the key in "starfill.engine.apiKeyEnv"'

@@ -1,4 +1,4 @@
-"""The candidates of a job as streamed requests: what is sent, and what the events that come back mean."""
+"""The candidates of a job as streamed requests: what is sent, and what the events of the answer mean."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LINGER = 0.2  # seconds that a stream may stay open after the end of its answer
 
 
 class CandidateStreams:
-    """Used on the network's thread. on_first_token: told after how many seconds a completion's first token has come."""
+    """Used on the network's thread. on_first_token: called with the seconds until the first token of a completion."""
 
     def __init__(
         self,
@@ -43,9 +43,9 @@ class CandidateStreams:
         self._salt = secrets.token_bytes(16)
 
     async def ask(self, job: RemoteJob, number: int) -> None:
-        """One candidate, asked a second time where it doesn't begin as it must and the engine can't be made to.
+        """Ask for one candidate; a second time if its text doesn't begin as it must and the engine can't force that.
 
-        The model then goes on from the half word, which the local engine lets it choose anew.
+        The second prompt contains the half-typed word. The local engine would let the model choose its tokens anew.
         """
         encoded = self._encoder.prompt(job.job.ids)
         begins = encoded.rest + self._encoder.bytes(job.job.begins)
@@ -78,7 +78,7 @@ class CandidateStreams:
                 try:
                     event = await _next(events, until - time.monotonic())
                 except asyncio.TimeoutError:
-                    if answer.ended:  # it is whole, though the stream isn't
+                    if answer.ended:  # the answer is complete, though the stream isn't
                         return
                     raise
                 if event is None:
@@ -88,13 +88,13 @@ class CandidateStreams:
                     return
                 if answer.ended:
                     until = min(until, time.monotonic() + LINGER)
-                elif answer.pieces > pieces:  # else it says something, but nothing of the answer
+                elif answer.pieces > pieces:  # the engine sent an event without text
                     until = time.monotonic() + patience
         if answer.finish is None and not answer.prefix_mismatch:
             raise EngineError(f"{self._connection.address.base} has broken off its answer", again=True)
 
     def _take(self, job: RemoteJob, answer: AnswerStream, event: Mapping[str, Any]) -> bool:
-        """An event of an answer; True when nothing more is wanted."""
+        """Take an event of an answer. True if nothing more is wanted."""
         try:
             piece = self._api.read(event)
         except (KeyError, TypeError, IndexError, ValueError, AttributeError):
@@ -108,12 +108,14 @@ class CandidateStreams:
         return answer.take(piece)
 
     def _session(self, key: Hashable) -> str:
-        """The same for each request of a document, and says nothing of it."""
+        """The same for each request of a document, without telling anything about it."""
         return hashlib.blake2b(repr(key).encode("utf-8", "replace"), key=self._salt, digest_size=16).hexdigest()
 
 
 async def _next(events: AsyncGenerator[Mapping[str, Any], None], seconds: float) -> Mapping[str, Any] | None:
-    """The next event, None after the last one. Before Python 3.12 `wait_for` forgets a cancel that comes with one."""
+    """The next event; None after the last one. Before Python 3.12 `wait_for` loses a cancel that comes together with
+    one.
+    """
     coming = asyncio.ensure_future(anext(events, None))
     try:
         done, _ = await asyncio.wait([coming], timeout=max(0.0, seconds))

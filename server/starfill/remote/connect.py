@@ -1,4 +1,4 @@
-"""Reaching an engine: who is there, and does it cut text as a tokenizer here does?"""
+"""Connecting to an engine: what it is, and whether its tokenizer cuts text as ours does."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from starfill.remote.http import Connection
 from starfill.remote.network_thread import Network
 
 PROBE = "def mean(values: list[float]) -> float:\n    return sum(values) / len(values)  # naïve\n"
-UNKNOWN_CONTEXT = 4096  # tokens, where the engine doesn't say how many
+UNKNOWN_CONTEXT = 4096  # tokens, if the engine doesn't report its own
 
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """An engine that has answered. To be made an engine of, or closed."""
+    """An engine that has answered. It must be turned into a `RemoteEngine`, or closed."""
 
     network: Network
     connection: Connection
@@ -30,7 +30,7 @@ class Reached:
     described: Described
 
     def agrees(self, vocabulary: Vocabulary) -> bool | None:
-        """Whether the ids of a tokenizer here are the same tokens there; None where it can't be asked."""
+        """Whether our tokenizer's ids are the same tokens there; None if the engine can't be asked."""
         ids = vocabulary.encode(PROBE)
         if any(not vocabulary.token_bytes[id] for id in ids):
             return False
@@ -64,7 +64,9 @@ class Reached:
 
 
 def reach(address: Address, key: str, kind: str, model: str) -> Reached:
-    """Blocks until the engine has said what it is. Raises EngineError, and SettingsError for what it doesn't have."""
+    """Blocks until the engine has described itself. Raises EngineError; SettingsError for a model or kind that it
+    doesn't have.
+    """
     network = Network()
 
     async def ask() -> tuple[Connection, Api, Described]:

@@ -1,4 +1,4 @@
-"""What an engine says of itself: which kind it is, its model, how much it reads."""
+"""What an engine says of itself: its kind, its model, the length of its context."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ Json = Mapping[str, Any]
 
 
 async def describe(connection: Connection, kind: str, model: str) -> tuple[Api, Described]:
-    """kind: one of KINDS, or "auto". model: which one is wanted, "" for the engine's only one.
+    """kind: one of KINDS, or "auto". model: the one that is wanted, "" for the engine's only one.
 
-    Raises EngineError where nothing there is an engine, SettingsError for a model that it doesn't have.
+    Raises EngineError if there is no engine, SettingsError for a model that it doesn't have.
     """
     try:
         listed = await _listed(connection)
     except EngineError:
         if kind == "auto" or not model:
             raise
-        # It may be there, only its list isn't: `transformers serve` without the hub's cache.
+        # It may be an engine without a list of models: `transformers serve` without the hub's cache.
         await connection.get("/health")
         listed = []
     info = None if kind not in ("auto", "tgi") or _owner(listed) in OWNERS else await connection.get("/info")

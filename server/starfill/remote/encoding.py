@@ -1,7 +1,7 @@
-"""Token ids of a job as an engine takes them, and its text as token ids.
+"""Conversion of a job's token ids to what an engine takes, and of its text to token ids.
 
-Where an engine takes text alone, a control token is written out, and what a user's file has that looks like one gets a
-space after its first character: `< fim_middle>` is no control token to any tokenizer.
+For an engine that only takes text, control tokens are written out. Text of a user's file that looks like a control
+token gets a space after its first character: to no tokenizer is `< fim_middle>` a control token.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-PIPED = r"<[|｜][^\s<>|｜]{1,32}[|｜]>"  # of whatever family: an engine's model may have more than are known here
+PIPED = r"<[|｜][^\s<>|｜]{1,32}[|｜]>"  # of any family: an engine's model may have more control tokens than we know
 
 _decoder = partial(codecs.getincrementaldecoder("utf-8"), "replace")
 
 
 class Vocabulary(Protocol):
-    """A tokenizer; `checkpoint.tokenizer.Tokenizer` is one."""
+    """A tokenizer. `checkpoint.tokenizer.Tokenizer` is one."""
 
     @property
     def token_bytes(self) -> Sequence[bytes]: ...
@@ -32,9 +32,9 @@ class Vocabulary(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EncodedPrompt:
-    """A prompt to send. rest: the bytes of an unfinished character at its end, which the answer has to begin with.
+    """A prompt to send. rest: the bytes of an unfinished character at its end, with which the answer has to begin.
 
-    after: where, in a text, the last control token ends.
+    after: for a text, where its last control token ends.
     """
 
     prompt: str | Sequence[int]
@@ -43,9 +43,9 @@ class EncodedPrompt:
 
 
 class PromptEncoder:
-    """takes_ids: the engine's ids are the vocabulary's own, and it takes them.
+    """takes_ids: the engine takes ids, and they are the vocabulary's own.
 
-    bos: the token that the engine by itself puts before a text.
+    bos: the token that the engine itself puts before a text.
     """
 
     def __init__(self, vocabulary: Vocabulary, takes_ids: bool, bos: int | None) -> None:
@@ -61,10 +61,10 @@ class PromptEncoder:
         return self._text(ids[1:] if ids[0] == self._bos else ids)
 
     def longer(self, encoded: EncodedPrompt, more: bytes) -> EncodedPrompt:
-        """The prompt with more at its end, beginning with its `rest`."""
+        """The prompt with more bytes at its end; they begin with its `rest`."""
         text = more.decode("utf-8", "replace")
         if isinstance(encoded.prompt, str):
-            # What looks like a control token may have begun in the prompt.
+            # A text that looks like a control token may have begun in the prompt.
             return EncodedPrompt(
                 encoded.prompt[: encoded.after] + self._harmless(encoded.prompt[encoded.after :] + text)
             )
@@ -90,7 +90,7 @@ class PromptEncoder:
         return EncodedPrompt(before + self._harmless(run), rest, len(before))
 
     def _whole(self, ids: Sequence[int]) -> int:
-        """How many ids there are up to where no character is cut in two."""
+        """How many ids there are up to the last place where no character is cut in two."""
         decoder = _decoder()
         for count in range(len(ids), 0, -1):
             decoder.reset()

@@ -21,15 +21,15 @@ from starfill.remote.network_thread import Network
 from starfill.remote.request import RemoteJob
 from starfill.remote.slots import SlotAssignment
 
-WHOLE = 2 * TYPING  # seconds that a completion may take in all
+WHOLE = 2 * TYPING  # seconds for a whole completion
 
 
 class RemoteEngine:
-    """info: of the model there. model: the name that its engine knows it by. slots: see `SlotAssignment`.
+    """info: of the model there. model: the name by which the engine knows it. slots: see `SlotAssignment`.
 
-    Idle jobs are not sent: what a shared engine computes ahead for one it doesn't compute for another, and text goes
-    out only when something is asked. A job's future raises EngineError where the engine has failed; after a failure
-    that will last, completions fail at once until the engine answers again, which is asked now and then.
+    Jobs for idle time are not sent: a shared engine has others to work for, and text leaves the machine only when
+    something is asked. A job's future raises EngineError if the engine failed. After a failure that is likely to last,
+    completions fail at once until the engine answers again; it is probed now and then.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class RemoteEngine:
     ) -> None:
         self.info, self.clock = info, clock
         self._network, self._connection, self._api = network, connection, api
-        self._jobs: dict[Hashable, RemoteJob] = {}  # the newest of each document
-        self._works: set[asyncio.Task[None]] = set()  # also of those that are being ended
+        self._jobs: dict[Hashable, RemoteJob] = {}  # the newest job of each document
+        self._works: set[asyncio.Task[None]] = set()  # also of jobs that are being cancelled
         self._open = threading.Lock()
         self._closed = False
         self._slots = SlotAssignment(slots)
@@ -82,18 +82,18 @@ class RemoteEngine:
         return 0
 
     def resize(self, cache_bytes: int | None) -> None:
-        """The engine there keeps the states, by budgets of its own."""
+        """Does nothing: the engine there keeps the states, in budgets of its own."""
 
     def persist(self, nbytes: int, keeps: Callable[[str], bool]) -> None:
-        """Nothing of it is on this machine."""
+        """Does nothing: no state is on this machine."""
 
     def watch(self, told: Callable[[str | None], None]) -> None:
         """See `jobs.Engine`."""
         self._told = told
 
     def close(self) -> None:
-        """Ends all jobs and the connections."""
-        with self._open:  # what was submitted has begun before all is ended, so that it gets its result
+        """Ends all jobs and closes the connections."""
+        with self._open:  # What was submitted starts before everything is ended, so that its future gets a result
             if self._closed:
                 return
             self._closed = True
@@ -104,7 +104,7 @@ class RemoteEngine:
         if self._told is not None:
             self._told(trouble)
 
-    # What follows runs on the network's thread.
+    # The methods below run on the network's thread.
 
     def _begin(self, job: RemoteJob) -> None:
         if (older := self._jobs.get(job.job.key)) is not None:
@@ -144,10 +144,10 @@ class RemoteEngine:
     async def _run(self, job: RemoteJob) -> None:
         """Raises EngineError, or what a job's own functions raise."""
         typing = job.job.priority is Priority.COMPLETION
-        if typing and self.health.rest:  # who asks for an action gets an attempt in any case
+        if typing and self.health.rest:  # an action is tried in any case
             raise EngineError(f"{self.health.trouble}; it is asked again in {math.ceil(self.health.rest)} s")
         if typing:
-            await asyncio.sleep(self.debounce.delay)  # the next key may come, and then nothing is sent
+            await asyncio.sleep(self.debounce.delay)  # after the next key, nothing is sent for this one
         job.sent = self.clock()
         work = [self._candidates.ask(job, number) for number in range(job.job.candidates)]
         try:
@@ -161,7 +161,9 @@ class RemoteEngine:
             self._probing = asyncio.create_task(self._probe())
 
     async def _probe(self) -> None:
-        """Until it answers again, so that it is known before somebody types; or only a job can tell."""
+        """Probe the engine until it answers, so that its recovery is noticed before somebody types; stops if only a job
+        can tell.
+        """
         while self.health.trouble is not None:
             await asyncio.sleep(self.health.rest)
             try:
@@ -184,7 +186,7 @@ class RemoteEngine:
 
 
 async def _together(work: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """All of them at once; the first that fails ends the others."""
+    """Run all of them at once. The first that fails ends the others."""
     tasks = [asyncio.ensure_future(each) for each in work]
     try:
         await asyncio.gather(*tasks)

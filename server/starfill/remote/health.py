@@ -1,4 +1,4 @@
-"""Whether an engine is asked at all: not for a while after a failure, and each time longer."""
+"""Whether an engine is asked at all: not for a while after a failure, longer after each further one."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from collections.abc import Callable
 from starfill.errors import EngineError
 
 FIRST, LONGEST = 1.0, 30.0  # seconds without a request
-PATIENCE = 120.0  # seconds that an engine may ask for itself
+PATIENCE = 120.0  # seconds that an engine may ask for
 
 Told = Callable[["str | None"], None]
 
 
 class Health:
-    """Used on one thread. told: called with the sentence when the engine fails, with None once it works again."""
+    """Used on one thread. told: called with a sentence when the engine fails, with None when it works again."""
 
     def __init__(self, told: Told, clock: Callable[[], float] = time.monotonic) -> None:
         self._told, self.clock = told, clock
         self._delay = 0.0
         self._until = 0.0
-        self._vouched = False  # its probe has answered since a job was, and no job has yet shown that it works
-        self._doubted = False  # and then a job failed all the same: from now on only a job can tell
+        # a probe has succeeded since the last job, and no job has shown yet that the engine works
+        self._vouched = False
+        self._doubted = False  # a job failed after a probe had succeeded: from now on only a job can tell
         self.trouble: str | None = None
 
     @property
@@ -30,10 +31,10 @@ class Health:
         return max(0.0, self._until - self.clock())
 
     def failed(self, error: EngineError, *, probe: bool = False) -> None:
-        """An attempt has failed in a way that says something of the next one. probe: it was no job."""
+        """An attempt failed in a way that the next one is likely to repeat. probe: it was no job."""
         self._doubted = not probe and (self._doubted or self._vouched)
         self._vouched = False
-        if not self.rest:  # else it is another request of the same moment
+        if not self.rest:  # otherwise it was a request of the same moment
             self._delay = min(max(FIRST, 2 * self._delay), LONGEST)
         self._until = max(self._until, self.clock() + min(max(self._delay, error.later), PATIENCE))
         if self.trouble != str(error):
@@ -41,9 +42,9 @@ class Health:
             self._told(self.trouble)
 
     def answers(self) -> bool:
-        """A probe has been answered: the engine is there. Whether it works, the next job tells.
+        """A probe succeeded: the engine is there. The next job will show whether it works.
 
-        False where that is known to say nothing: probes succeed and jobs fail.
+        Returns False if that means nothing, because probes succeed and jobs fail.
         """
         if self._doubted:
             return False
@@ -53,7 +54,7 @@ class Health:
         return True
 
     def worked(self) -> None:
-        """A job has been answered."""
+        """A job was answered."""
         self._delay = self._until = 0.0
         self._vouched = self._doubted = False
         self._clear()

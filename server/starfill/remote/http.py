@@ -1,4 +1,4 @@
-"""The network: one pool of connections to one engine, and what can go wrong with it as one sentence."""
+"""The network: a pool of connections to one engine. Whatever goes wrong becomes one sentence."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from starfill.errors import EngineError
 from starfill.remote.address import Address
 
 CONNECT = 3.0  # seconds
-TYPING = 10.0  # seconds without a byte of a completion, after which nobody waits for it
-ASKING = 120.0  # the same of an action, which may wait for others' on a busy engine
-DESCRIBING = 10.0  # seconds for an engine to say what it is
-MOST = 1 << 20  # bytes of an answer in one piece
-SHOWN = 200  # characters of what an engine says of a failure
-LATER = 429, 502, 503, 504  # it is busy or starting
+TYPING = 10.0  # seconds without a byte of a completion, after which nobody waits for it any more
+ASKING = 120.0  # the same for an action, which may wait for others' requests on a busy engine
+DESCRIBING = 10.0  # seconds for an engine to describe itself
+MOST = 1 << 20  # bytes of an answer or an event
+SHOWN = 200  # characters of an engine's error message
+LATER = 429, 502, 503, 504  # the engine is busy or starting
 
 WRONG = ': "starfill.engine.url" or "starfill.engine.kind" may be wrong'
 
@@ -43,15 +43,15 @@ class Connection:
                 timeout=httpx2.Timeout(TYPING, connect=CONNECT),
                 verify=_certificates(address),
                 limits=httpx2.Limits(max_keepalive_connections=8, keepalive_expiry=60.0),
-                trust_env=not address.loopback,  # a company's proxy has no way to this machine
+                trust_env=not address.loopback,  # a company's proxy can't reach this machine
             )
 
     async def get(self, path: str) -> Json | None:
-        """The JSON object there; None where there is none (404 and the like)."""
+        """The JSON object at a path; None if there is none (404 and the like)."""
         return await self._object("GET", path, None)
 
     async def post(self, path: str, body: Json) -> Json | None:
-        """The JSON object that it is answered with; None as above."""
+        """The JSON object in the answer; None as for `get`."""
         return await self._object("POST", path, body)
 
     async def _object(self, method: str, path: str, body: Json | None) -> Json | None:
@@ -72,7 +72,7 @@ class Connection:
     async def stream(
         self, path: str, body: Json, patience: float, session: str
     ) -> AsyncIterator[AsyncGenerator[Json, None]]:
-        """The events of a streamed answer. Leaving before the end closes the connection, so that the engine stops.
+        """The events of a streamed answer. Leaving early closes the connection, so that the engine stops.
 
         session: tells a router which requests belong together.
         """
@@ -96,7 +96,7 @@ class Connection:
 async def _events(address: Address, response: httpx2.Response, key: str) -> AsyncGenerator[Json, None]:
     async for event in httpx2.EventSource(response, max_event_size=MOST):
         if event.data == "[DONE]":
-            continue  # read to the end, or the connection couldn't be used again
+            continue  # read to the end, or the connection couldn't be reused
         try:
             found = json.loads(event.data)
         except (ValueError, RecursionError):
@@ -110,7 +110,7 @@ async def _events(address: Address, response: httpx2.Response, key: str) -> Asyn
 
 @contextmanager
 def _told(address: Address) -> Iterator[None]:
-    """Turns what the library raises into the sentence."""
+    """Turns the library's errors into EngineError with a sentence."""
     try:
         yield
     except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL) as error:
@@ -149,7 +149,7 @@ def _refused(address: Address, response: httpx2.Response, key: str) -> EngineErr
     said = _said(_json(response), key)
     if status in LATER:
         return EngineError(f"{address.base} is busy ({status}): {said}", again=True, later=_retry_after(response))
-    again = status >= 500 or status in (404, 405)  # else it may be this request alone
+    again = status >= 500 or status in (404, 405)  # otherwise the fault may be in this request alone
     return EngineError(f"{address.base} refuses the request ({status}): {said}", again=again)
 
 
@@ -161,7 +161,7 @@ def _json(response: httpx2.Response) -> object:
 
 
 def _said(found: object, key: str) -> str:
-    """What an engine says of a failure, however it wraps it. Some repeat the key, which isn't to be shown."""
+    """What an engine says of a failure, however it wraps it. Some repeat the key, which is removed."""
     while isinstance(found, dict):
         found = next((found[name] for name in ("error", "message", "detail") if found.get(name)), "")
     text = str(found).replace(key, "…") if key else str(found)
@@ -169,11 +169,11 @@ def _said(found: object, key: str) -> str:
 
 
 def _retry_after(response: httpx2.Response) -> float:
-    """Seconds; 0 where it isn't said."""
+    """Seconds; 0 if the answer doesn't say."""
     value = response.headers.get("retry-after", "")
     return float(value) if value.isdecimal() else 0.0
 
 
 def _certificates(address: Address) -> ssl.SSLContext | bool:
-    """Those of the machine, but where nothing is encrypted none: reading them takes longer than connecting."""
+    """The machine's certificates; none without encryption: reading them takes longer than connecting."""
     return True if address.encrypted or not address.loopback else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

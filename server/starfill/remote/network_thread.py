@@ -1,4 +1,4 @@
-"""A thread with an event loop, for what waits for the network."""
+"""A thread with an event loop, for everything that waits for the network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Network:
         self._thread.start()
 
     def call(self, work: Callable[..., object], *arguments: object) -> bool:
-        """Call it on the loop, from any thread; False once this is closed."""
+        """Call `work` on the loop, from any thread. False once the thread is closed."""
         try:
             self._loop.call_soon_threadsafe(work, *arguments)
         except RuntimeError:
@@ -29,7 +29,7 @@ class Network:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self) -> None:
-        """Waits for the thread; not to be called on it."""
+        """Waits for the thread. Must not be called on it."""
         if self.call(self._loop.stop):
             self._thread.join()
             self._loop.close()

@@ -1,4 +1,4 @@
-"""The key that an engine may ask for: from the environment or a private file, never from the settings."""
+"""The key that an engine may require: from the environment or a private file, never from the settings."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from starfill.remote.address import Address
 
 
 def api_key(address: Address, variable: str, file: str) -> str:
-    """The key, "" where none is set. variable: of the environment. file: its path.
+    """The key; "" if none is set. variable: name of an environment variable. file: a path.
 
-    Raises SettingsError for a key that isn't there, that others could read, or that the network would show.
+    Raises SettingsError if the key isn't there, if others could read it, or if it would be sent unencrypted.
     """
     key = _from_environment(variable) if variable else _from_file(Path(file)) if file else ""
     if key and not address.encrypted and not address.loopback:
@@ -41,7 +41,7 @@ def _from_file(path: Path) -> str:
             mode = os.fstat(opened.fileno()).st_mode
             text = opened.read(4096)
     except (OSError, ValueError, RuntimeError) as error:
-        # ValueError also for a null character in the path, RuntimeError for the home of nobody.
+        # ValueError: a null character in the path. RuntimeError: the home of an unknown user.
         reason = error.strerror if isinstance(error, OSError) else error
         if isinstance(error, UnicodeDecodeError):
             reason = "it is no text"

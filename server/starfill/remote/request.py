@@ -1,4 +1,4 @@
-"""A submitted job on its way to an engine elsewhere, and what it comes to."""
+"""A job that is sent to a remote engine, and its result."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from starfill.remote.stream import AnswerStream
 
 
 class RemoteJob:
-    """Used on the network's thread. ending: why it is to stop before its end.
+    """Used on the network's thread. ending: why it has to stop early.
 
-    prompt_tokens, cached_tokens: as the engine counts them, where it says so.
+    prompt_tokens, cached_tokens: as the engine counts them, if it reports them.
     """
 
     def __init__(self, job: Job, clock: Callable[[], float]) -> None:

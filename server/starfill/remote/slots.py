@@ -10,14 +10,14 @@ MOST = 256  # documents
 
 
 class SlotAssignment:
-    """Each document has a slot of its own, or shares one where there are more of them than slots: chosen here.
+    """Each document has its own slot; documents share slots if there are more of them than slots.
 
-    llama.cpp's server would choose by the prompts that its idle slots hold, but with each key the request before is
-    still busy ending in the very slot that holds the prompt, and another one would compute it from its beginning. Nor
-    does it say in which one an answer is written, until its end.
+    llama.cpp's server would choose a slot by the prompts in its idle slots. But with each key the request before it is
+    still ending, in the very slot that holds the prompt, so the server would compute the prompt from its beginning in
+    another slot. It doesn't report which slot it took until the answer ends, either.
 
     slots: how many the engine has, 0 for one without. first: the slot of the first document; editors that share an
-    engine should not all begin with the same.
+    engine should not all begin with the same one.
     """
 
     def __init__(self, slots: int, first: int | None = None) -> None:
@@ -26,11 +26,11 @@ class SlotAssignment:
         self._known: OrderedDict[Hashable, int] = OrderedDict()
 
     def __len__(self) -> int:
-        """How many documents are known."""
+        """The number of known documents."""
         return len(self._known)
 
     def of(self, key: Hashable) -> int | None:
-        """The slot to ask for, None for an engine without."""
+        """The slot to ask for; None for an engine without slots."""
         if not self._slots:
             return None
         if key not in self._known:

@@ -1,4 +1,4 @@
-"""An answer while it arrives: text that becomes token ids, until the job has what it wants."""
+"""An answer while it arrives: its text is converted to token ids, until the job has what it wants."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from starfill.jobs import Finish, Job
 from starfill.remote.apis.api import Piece
 from starfill.remote.encoding import PromptEncoder
 
-FINER = 8  # our tokens to one of the engine's, at most: an engine that goes on after that doesn't count
+FINER = 8  # our tokens to one of the engine's, at most: an engine that goes on after that ignores its limit
 FINISHES = {"stop": Finish.STOP, "length": Finish.LENGTH}
 
 
 class AnswerStream:
-    """One candidate. begins: the bytes that the engine's text has to begin with; `Job.begins` stands for them in ids.
+    """One candidate. begins: the bytes that the engine's text has to begin with; `Job.begins` are the ids for them.
 
-    ids, finish: what it comes to. prefix_mismatch: whether the text began otherwise. pieces: events with text.
-    ended: the engine has ended it by itself, and only says what it has cost.
+    ids, finish: the result. prefix_mismatch: the text began differently. pieces: the number of events with text. ended:
+    the engine has ended it, and only its figures may follow.
     """
 
     def __init__(self, job: Job, candidate: int, encoder: PromptEncoder, begins: bytes = b"") -> None:
@@ -26,7 +26,7 @@ class AnswerStream:
         self.pieces = 0
 
     def take(self, piece: Piece) -> bool:
-        """True when nothing more is wanted."""
+        """True if nothing more is wanted."""
         if self.finish is None and piece.text:
             self.pieces += 1
             self._text(piece.text)
@@ -35,11 +35,11 @@ class AnswerStream:
             self.finish = FINISHES[piece.finish]
             self.ended = True
         if self.ended:
-            return bool(piece.text) and piece.finish is None  # it should have, but goes on
+            return bool(piece.text) and piece.finish is None  # it should have ended, but goes on
         return self.finish is not None or self.prefix_mismatch
 
     def begin(self) -> None:
-        """Put the begin in, for an engine that has been given it as part of the prompt."""
+        """Add the beginning, for an engine that was given it as part of the prompt."""
         self._begins = b""
         self.prefix_mismatch = self.ended = False
         self.finish = None

@@ -1,1 +1,1 @@
-"""Documents, positions and edits. Pure: imports nothing else of ours."""
+"""Documents, positions and edits. Pure; imports nothing else of ours."""

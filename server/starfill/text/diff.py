@@ -1,4 +1,6 @@
-"""The difference of two texts as edits of whole lines, so that cursors, folds and breakpoints elsewhere stay."""
+"""The difference of two texts as edits of whole lines, so that cursors, folds and breakpoints elsewhere stay in
+place.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from difflib import SequenceMatcher
 
 from starfill.text.position import Edit
 
-MOST = 250_000  # pairs of equal lines to look at; with more, lines that are everywhere don't count as equal
+MOST = 250_000  # pairs of equal lines to look at; if there are more, lines that occur very often don't count as equal
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+\Z")
 _ENDS = ("\n", "\r")
@@ -22,10 +24,10 @@ def lines_of(text: str) -> list[str]:
 
 
 def line_edits(old: str, new: str, at: int = 0) -> tuple[Edit, ...]:
-    """What turns `old`, which stands at offset `at`, into `new`: disjoint, ascending, none touching another.
+    """The edits that turn `old`, which stands at offset `at`, into `new`: disjoint, ascending, none touching another.
 
-    Each replaces whole lines with whole lines. Only where both texts end without a line end does an edit that reaches
-    the end take the line end before its lines instead of the one after.
+    Each replaces whole lines with whole lines. Only if both texts end without a line end, an edit that reaches the end
+    takes the line end before its lines instead of the one after.
     """
     if old == new:
         return ()
@@ -40,7 +42,8 @@ def line_edits(old: str, new: str, at: int = 0) -> tuple[Edit, ...]:
     edits = [Edit(starts[a], starts[b], "".join(after[c:d])) for a, b, c, d in differences(before, after)]
     if end and edits[-1].end == starts[-1]:
         last = _without_last_end(edits.pop(), at + len(old), end)
-        if edits and edits[-1].end == last.start:  # only a blank line stood between them, and its end is the last one's
+        # only a blank line was between them, and its end is that of the last one
+        if edits and edits[-1].end == last.start:
             first = edits.pop()
             last = Edit(first.start, last.end, first.text + last.text)
         edits.append(last)
@@ -48,14 +51,14 @@ def line_edits(old: str, new: str, at: int = 0) -> tuple[Edit, ...]:
 
 
 def _without_last_end(edit: Edit, length: int, end: str) -> Edit:
-    """An edit that reaches the end of two texts to which `end` was added, as one of the texts without it."""
+    """An edit that reaches the end of two texts to which `end` was added, as an edit of the texts without it."""
     if edit.text and edit.start <= length:
         return Edit(edit.start, length, edit.text[: -len(end)])
     return Edit(edit.start - len(end), length, (end + edit.text)[: -len(end)])
 
 
 def differences(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[int, int, int, int]]:
-    """(a, b, c, d): before[a:b] became after[c:d]; ascending, with something equal between any two."""
+    """(a, b, c, d): before[a:b] became after[c:d]. Ascending, with something equal between any two."""
     head, tail = 0, 0
     shorter = min(len(before), len(after))
     while head < shorter and before[head] == after[head]:

@@ -1,7 +1,7 @@
 """Open documents: immutable, exact about line ends, and cheap to edit.
 
-A `Document` is its own snapshot: an edit answers a new one that shares all untouched pieces with the old one. As in the
-protocol only LF, CRLF and CR end a line; form feed, U+0085, U+2028 and the like are ordinary characters.
+A `Document` is its own snapshot: an edit returns a new one, which shares all untouched pieces with the old one. As in
+the protocol only LF, CRLF and CR end a line; form feed, U+0085, U+2028 and the like are ordinary characters.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Document:
 
     @classmethod
     def joined(cls, uri: str, language_id: str, version: int, documents: Iterable[Document]) -> Document:
-        """The texts of documents, one after the other; costs independent of their sizes, as those of an edit."""
+        """The texts of documents, one after the other. As with an edit, the costs don't depend on their sizes."""
         chunks: list[Chunk] = []
         for chunk in chain.from_iterable(document.chunks for document in documents):
             if chunks and belong_together(chunks[-1].text, chunk.text):
@@ -59,11 +59,11 @@ class Document:
 
     @property
     def text(self) -> str:
-        """The whole text; costs O(document)."""
+        """The whole text. Costs O(document)."""
         return "".join(chunk.text for chunk in self.chunks)
 
     def slice(self, start: int, end: int) -> str:
-        """Code points `start` up to `end`; offsets outside the document are clamped."""
+        """Code points `start` up to `end`. Offsets outside the document are clamped."""
         start, end = max(start, 0), min(end, len(self))
         if start >= end:
             return ""
@@ -80,14 +80,14 @@ class Document:
 
     @property
     def eol(self) -> str:
-        """The most frequent line end; LF when there is none, or for a draw."""
+        """The most frequent line end; LF if there is none, or for a draw."""
         crlf = sum(chunk.crlf for chunk in self.chunks)
         cr = sum(chunk.cr for chunk in self.chunks)
         lf = self._breaks[-1] - crlf - cr
         return max(("\n", lf), ("\r\n", crlf), ("\r", cr), key=lambda pair: pair[1])[0]
 
     def line_start(self, line: int) -> int:
-        """The offset of a line's first character; IndexError where there is no such line."""
+        """The offset of a line's first character. Raises IndexError if there is no such line."""
         if not 0 <= line < self.line_count:
             raise IndexError(f"line {line} of a document of {self.line_count} lines")
         if line == 0:
@@ -96,25 +96,25 @@ class Document:
         return self._starts[index] + self.chunks[index].breaks[line - 1 - self._breaks[index]]
 
     def line_end(self, line: int) -> int:
-        """The offset after a line's last character, before its line end; IndexError where there is no such line."""
+        """The offset after a line's last character, before its line end. Raises IndexError if there is no such line."""
         if line == self.line_count - 1:
             return len(self)
         end = self.line_start(line + 1)
         return end - (2 if self.slice(end - 2, end) == "\r\n" else 1)
 
     def line_of(self, offset: int) -> int:
-        """The line that an offset is on (0 before the document, the last one after it)."""
+        """The line of an offset (0 before the document, the last one after it)."""
         index = self._chunk_at(offset)
         return self._breaks[index] + bisect_right(self.chunks[index].breaks, offset - self._starts[index])
 
     def line_text(self, line: int) -> str:
-        """A line without its line end; IndexError where there is no such line."""
+        """A line without its line end. Raises IndexError if there is no such line."""
         return self.slice(self.line_start(line), self.line_end(line))
 
     def offset_at(self, position: Position, encoding: Encoding) -> int:
-        """Where a position is, clamped as the protocol says: to the line's end, or to the document's.
+        """The offset of a position, clamped as the protocol says: to the line's end, or to the document's.
 
-        In the middle of a character means before it.
+        A position inside a character is the offset before it.
         """
         if position.line < 0:
             return 0
@@ -125,13 +125,15 @@ class Document:
         return start + characters(self.slice(start, end), position.character, encoding)
 
     def position_at(self, offset: int, encoding: Encoding) -> Position:
-        """The position of an offset, clamped to the document; between CR and LF it is the end of the line."""
+        """The position of an offset, clamped to the document. Between CR and LF it is the end of the line."""
         line = self.line_of(offset)
         start = self.line_start(line)
         return Position(line, units(self.slice(start, min(offset, self.line_end(line))), encoding))
 
     def edited(self, changes: Sequence[Change], version: int, encoding: Encoding) -> Document:
-        """After the changes of one `didChange`, each of which sees the document as the one before it left it."""
+        """The document after the changes of one `didChange`. Each change refers to the document after the change before
+        it.
+        """
         document = self
         for where, text in changes:
             if where is None:
@@ -142,7 +144,8 @@ class Document:
         return Document(self.uri, self.language_id, version, document.chunks, document._starts, document._breaks)
 
     def replaced(self, start: int, end: int, text: str, version: int | None = None) -> Document:
-        """With `text` in the place of code points `start` up to `end`; the same version unless one is given.
+        """The document with `text` in the place of code points `start` up to `end`; with the same version unless one is
+        given.
 
         0 <= start <= end <= len(self).
         """
@@ -162,12 +165,12 @@ class Document:
         return Document._of(self.uri, self.language_id, version, chunks[:first] + cut(text) + chunks[last + 1 :])
 
     def _chunk_at(self, offset: int) -> int:
-        """The piece that holds a character; the last one for the end of the document."""
+        """The number of the piece that holds a character; of the last piece for the document's end."""
         return min(max(bisect_right(self._starts, offset) - 1, 0), len(self.chunks) - 1)
 
 
 def applied(document: Document, edits: Sequence[Edit]) -> Document:
-    """The document after edits (ascending, disjoint); its version stays."""
+    """The document after edits (ascending, disjoint), with the same version."""
     for edit in reversed(edits):
         document = document.replaced(edit.start, edit.end, edit.text)
     return document

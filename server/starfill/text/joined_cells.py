@@ -1,4 +1,4 @@
-"""A cell of a notebook between the cells before it and after it, as one document: what a model sees of it."""
+"""A notebook's cell between the cells before it and after it, as one document: what a model sees of it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class JoinedCells:
 
     @classmethod
     def alone(cls, document: Document) -> JoinedCells:
-        """A document that is in no notebook."""
+        """A document that belongs to no notebook."""
         return cls(document, 0, len(document))
 
     @classmethod
     def among(cls, uri: str, before: Iterable[Document], cell: Document, after: Iterable[Document]) -> JoinedCells:
-        """The cells of the notebook `uri`, a blank line between them.
+        """The cells of the notebook `uri`, with a blank line between them.
 
-        Other blank cells are left out, so that it makes no difference whether they are there.
+        Other blank cells are left out, so that it makes no difference whether they exist.
 
-        Costs a little for each cell, but nothing for the length of their texts.
+        Costs a little for each cell, and nothing for the length of their texts.
         """
         gap = Document.open("", "", 0, 2 * cell.eol)
         front = [each for document in before if not _is_blank(document) for each in (document, gap)]
@@ -37,13 +37,13 @@ class JoinedCells:
         return cls(whole, sum(len(each) for each in front), len(cell))
 
     def own(self, edit: Edit) -> Edit | None:
-        """An edit of the whole as one of the cell; None where it reaches beyond."""
+        """An edit of the whole as an edit of the cell; None if it reaches beyond the cell."""
         if edit.start < self.start or edit.end > self.start + self.length:
             return None
         return Edit(edit.start - self.start, edit.end - self.start, edit.text)
 
 
-_LOOK = 1_000  # characters: nobody writes more blank ones into a cell
+_LOOK = 1_000  # characters: no cell begins with more blank ones
 
 
 def _is_blank(document: Document) -> bool:

@@ -1,4 +1,4 @@
-"""A document's text in pieces, so that an edit costs a piece and not the file."""
+"""A document's text in pieces, so that the cost of an edit is that of a piece and not of the file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
-    """A piece of text. CR and LF that belong together are never in two pieces, nor are the halves of a character.
+    """A piece of text. A CR and LF that belong together are never in two pieces, nor are the halves of a character.
 
     breaks: where lines begin: the offsets in `text` right after each line end, so at most len(text).
     crlf, cr: how many of those line ends are CRLF, and CR alone.
@@ -39,7 +39,7 @@ class Chunk:
 
 
 def belong_together(left: str, right: str) -> bool:
-    """Whether no piece may end between these two texts: CR LF, or the two halves of a surrogate pair."""
+    """Whether no piece may end between these two texts: CR and LF, or the two halves of a surrogate pair."""
     if not left or not right:
         return False
     last, first = left[-1], right[0]
@@ -47,7 +47,7 @@ def belong_together(left: str, right: str) -> bool:
 
 
 def cut(text: str) -> tuple[Chunk, ...]:
-    """`text` in pieces of at most about MAX characters, at least one. Halves of a character that meet become one."""
+    """`text` in pieces of at most about MAX characters, at least one. Halves of a character that meet are joined."""
     if not text.isascii() and _SURROGATE.search(text):
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
     return tuple(Chunk.of(piece) for piece in _pieces(text))

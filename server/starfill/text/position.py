@@ -28,7 +28,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """From `start` up to `end`, as the client sent it: the two may be the wrong way round or outside the document."""
+    """From `start` up to `end`, as the client sent it: the two may be in the wrong order or outside the document."""
 
     start: Position
     end: Position
@@ -44,7 +44,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Put `text` in the place of code points `start` up to `end` (excluded)."""
+    """Replace the code points `start` up to `end` (excluded) by `text`."""
 
     start: int
     end: int
@@ -61,9 +61,9 @@ def units(text: str, encoding: Encoding) -> int:
 
 
 def characters(text: str, count: int, encoding: Encoding) -> int:
-    """How many code points the first `count` code units of `text` hold.
+    """How many code points are in the first `count` code units of `text`.
 
-    A count beyond the text means all of it; one in the middle of a character leaves that character out.
+    A count beyond the text means all of it. One inside a character leaves that character out.
     """
     text = text[: max(count, 0)]  # every character has at least one unit
     if encoding is Encoding.UTF32 or text.isascii():

@@ -1,4 +1,4 @@
-"""Where a part of a document is after the edits of others."""
+"""Where a part of a document is after other edits."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from starfill.util.common_prefix import common_prefix
 
 
 def follow(span: Span, document: Document, changes: Sequence[Change], encoding: Encoding) -> Span | None:
-    """Where `span` of `document` is after the changes of one `didChange`; None when one of them touched its inside.
+    """Where `span` of `document` is after the changes of one `didChange`; None if one of them touched its inside.
 
-    What is inserted exactly at either end is outside. Of a change that replaces more than it changes (at most the whole
-    text) only the part counts that is new.
+    Text that is inserted exactly at either end is outside. If a change replaces more than it changes (at most the whole
+    text), only the part that is new counts.
     """
     for change in changes:
         after = document.edited([change], document.version, encoding)
@@ -35,9 +35,9 @@ def _moved(span: Span, before: Document, after: Document, change: Change, encodi
 
 
 def _replaced(document: Document, change: Change, encoding: Encoding) -> Iterator[tuple[int, int]]:
-    """The code points that a change replaces: all that it says; then those between a common beginning and end.
+    """The code points that a change replaces: first all that it names; then those between a common beginning and end.
 
-    Where these two overlap ("aa" became "aaa") it may have been anywhere: as late as possible, then as early.
+    If these two overlap ("aa" became "aaa"), the change may have been anywhere: as late as possible, then as early.
     """
     where, new = change
     start, end = 0, len(document)

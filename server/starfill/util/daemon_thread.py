@@ -1,4 +1,4 @@
-"""Work that blocks, in a thread of its own."""
+"""Blocking work in a thread of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def in_daemon_thread(work: Callable[[], T]) -> Future[T]:
-    """Run `work` in a thread of its own, which ends with it and doesn't keep the process alive."""
+    """Run `work` in a thread of its own, which doesn't keep the process alive."""
     done: Future[T] = Future()
 
     def run() -> None:

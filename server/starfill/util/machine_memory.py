@@ -1,4 +1,4 @@
-"""How much memory this machine has, without any library: Linux, macOS and Windows."""
+"""How much memory this machine has, without a library: Linux, macOS and Windows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes. available: what a new process can take without swapping; the total where the system doesn't tell."""
+    """Bytes. available: what a new process can take without swapping; the total if the system doesn't say."""
 
     total: int
     available: int
@@ -43,7 +43,7 @@ def available_in(meminfo: str) -> int | None:
 
 
 def anonymous_memory() -> int | None:
-    """What this process holds that is not mapped from a file, in bytes; None where the system doesn't tell."""
+    """The memory of this process that isn't mapped from a file, in bytes; None if the system doesn't say."""
     try:
         status = STATUS.read_text(encoding="utf-8")
     except OSError:
@@ -53,7 +53,7 @@ def anonymous_memory() -> int | None:
 
 
 def container_limit(cgroup: Path) -> int | None:
-    """The memory limit of the container that this process runs in (cgroup v2, then v1), None without one."""
+    """The memory limit of the container that this process runs in (cgroup v2, then v1); None if there is none."""
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
         try:
             value = (cgroup / name).read_text(encoding="ascii").strip()

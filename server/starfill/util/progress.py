@@ -1,4 +1,4 @@
-"""How far work is."""
+"""The progress of work."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ OnProgress = Callable[[float, str], None]
 
 
 def ignore(fraction: float, doing: str) -> None:
-    """For who doesn't want to know."""
+    """For callers that don't want to know."""

@@ -1,4 +1,4 @@
-"""Text files as they are: read, written back in one step, and a change as a patch."""
+"""Text files without any conversion: read, replaced in one step, and a change as a patch."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ BOM = "\ufeff".encode()
 
 
 def read(path: Path) -> str:
-    """The file's text with its line ends as they are. Raises RequestError when it is no UTF-8 text file."""
+    """The file's text with its own line ends. Raises RequestError if it isn't UTF-8 text."""
     return _text(path, _bytes(path))
 
 
 def patch(path: Path, old: str, new: str) -> bytes:
-    """The change of a file as a unified diff that `patch -p1` and `git apply` take, by its path from here.
+    """The change of a file as a unified diff for `patch -p1` and `git apply`, with its path relative to the present
+    folder.
 
-    old, new: as `read` gives them. The file is read once more, for its byte order mark.
+    old, new: in the form that `read` returns. The file is read once more, for its byte order mark.
     """
     with suppress(ValueError):
         path = path.absolute().relative_to(Path.cwd())
     name = path.as_posix().lstrip("/")
-    name += "\t" if " " in name else ""  # or it would end there
+    name += "\t" if " " in name else ""  # without a tab the name would end at the space
     mark = "\ufeff" if _bytes(path).startswith(BOM) else ""
     lines = unified_diff(_lines(mark + old), _lines(mark + new), f"a/{name}", f"b/{name}")
     return "".join(
@@ -37,11 +38,11 @@ def patch(path: Path, old: str, new: str) -> bytes:
 
 
 def write(path: Path, old: str, new: str) -> None:
-    """Replace a file's text in one step, its byte order mark and mode kept.
+    """Replace a file's text in one step. Its byte order mark and mode are kept.
 
-    Raises RequestError where it does not hold `old` any more, or can't be written.
+    Raises RequestError if the file doesn't contain `old` any more, or can't be written.
     """
-    path = path.resolve()  # a link stays one
+    path = path.resolve()  # a link stays a link
     data = _bytes(path)
     if _text(path, data) != old:
         raise RequestError(f"{path} has changed meanwhile, so nothing is written: run it again")

@@ -24,7 +24,7 @@ from starfill.text.document import Document
 from starfill.text.position import Edit
 from starfill.util.supersede import NewestWins, until_superseded
 
-PAUSE = 0.01  # seconds without a request, after which there is time: an editor that asks with each key has asked then
+PAUSE = 0.01  # seconds without a request before idle work starts: an editor that asks with each key has asked by then
 SUPERSEDED = "superseded by a newer request"
 
 Pause = Callable[[], Awaitable[None]]
@@ -35,11 +35,11 @@ async def until_idle() -> None:
 
 
 class Assistant:
-    """Completes documents with one engine. Methods are called on the event loop, which never waits.
+    """Completes documents with one engine. Its methods are called on the event loop, which never waits.
 
-    The newest request for a document wins: an older one answers at once, with nothing.
-    engine, tokenizer, dialect: the model and how it is spoken to.
-    pause: ends when nothing has been asked for a moment, so that there is time to compute ahead.
+    A newer request for a document supersedes an older one, which then answers at once, with nothing.
+
+    pause: a wait that ends when nothing has been asked for a moment. Prompts are prefilled ahead of time after it.
     """
 
     def __init__(
@@ -54,7 +54,8 @@ class Assistant:
         self._pause = pause
         self._running = 0
         self._closed = False
-        # Encoding a window takes tens of milliseconds, and one thread keeps the requests of a document in order.
+        # Encoding a window takes tens of milliseconds. One thread does it, which also keeps a document's requests in
+        # order.
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="prompt")
         self.configure(settings)
 
@@ -64,17 +65,17 @@ class Assistant:
 
     @property
     def context(self) -> int:
-        """Tokens that a prompt and its answer have room for."""
+        """The number of tokens that a prompt and its answer may have together."""
         return self._requester.setup.context
 
     @property
     def problem(self) -> str | None:
-        """A sentence on a setting that this model can't follow, or None."""
+        """A sentence on a setting that this model can't follow; None if there is none."""
         return self._requester.problem
 
     @property
     def substitute(self) -> ModelInfo | None:
-        """Who suggests while the engine can't be reached."""
+        """The model that suggests while the engine can't be reached."""
         return None
 
     @property
@@ -82,7 +83,7 @@ class Assistant:
         return self._running > 0
 
     def configure(self, settings: Settings) -> None:
-        """From the next request on; what was suggested under other settings is forgotten."""
+        """Use these settings from the next request on. Suggestions made under other settings are forgotten."""
         for state in self._states.values():
             state.forget_suggestions()
         self.engine.resize(settings.cache_budget)
@@ -95,12 +96,12 @@ class Assistant:
         self.engine.watch(told)
 
     def goes_on(self, document: Document, offset: int, count: int) -> bool:
-        """Whether what is shown is being typed through, so that no model has to be asked."""
+        """Whether the user is typing what the suggestion shown says, so that no model has to be asked."""
         state = self._states.get(document.uri)
         return state is not None and sum(tail(each, document, offset) is not None for each in state.shown) >= count
 
     def accepted(self, uri: str) -> None:
-        """A suggestion has been accepted whole: nothing of it is left to type through."""
+        """The user has accepted a whole suggestion, so nothing of it is left to type through."""
         if state := self._states.get(uri):
             state.shown = ()
 
@@ -126,10 +127,10 @@ class Assistant:
         automatic: bool = True,
         candidates: int | None = None,
     ) -> Completion:
-        """Edits for a cursor at `offset` (characters).
+        """Suggest edits for a cursor at `offset` (characters).
 
-        automatic: not asked for by the user, so one candidate; otherwise as many as `candidates` or the setting says.
-        Raises EngineError where an engine elsewhere has failed.
+        automatic: the user didn't ask for this one; a single candidate is generated. Otherwise as many as `candidates`
+        or the setting says. Raises EngineError where a remote engine has failed.
         """
         if not 0 <= offset <= len(document):
             raise RequestError(f"Position {offset} is outside of {document.uri}, which has {len(document)} characters.")
@@ -151,9 +152,9 @@ class Assistant:
         return Completion(document.uri, document.version, edits, figures, superseded=not newest)
 
     def changed(self, document: Document, offset: int) -> None:
-        """A document was edited, its cursor probably at `offset`: compute its prompt before the editor asks.
+        """A document was edited, with its cursor probably at `offset`: prefill its prompt before the editor asks.
 
-        Only where a completion was asked for before, and not what is being typed through.
+        Does nothing where no completion has been asked for so far, or where the user types a suggestion through.
         """
         state = self._states.get(document.uri)
         if state is None or self._policy.refusal(document.uri, document.language_id):
@@ -218,7 +219,7 @@ class Assistant:
         return edits, replace(figures, reason=reason)
 
     async def _prefill(self, document: Document, offset: int, state: DocumentState) -> None:
-        """Compute the prompt of a place, if nothing is asked in a moment."""
+        """Prefill the prompt for a cursor at `offset`, unless something is asked within a moment."""
         await self._pause()
         foreseen = await self._foresee(document, offset, state)
         if foreseen is None or (state.prepared is not None and state.prepared.request == foreseen):
@@ -226,9 +227,10 @@ class Assistant:
         self.engine.submit(self._requester.prefill(document.uri, foreseen))
 
     async def _suggest_next(self, document: Document, edit: Edit, state: DocumentState) -> None:
-        """Compute what to suggest once `edit` is accepted, if nothing is asked in a moment.
+        """Compute what to suggest after `edit` is accepted, unless something is asked within a moment.
 
-        In the slot of what is asked now, which it only appends to, so that typing anything else costs what it did.
+        The work is done in the slot of the present request and only appends to it, so typing anything else costs as
+        much as before.
         """
         before, requester = state.pending, self._requester
         await self._pause()
@@ -241,7 +243,10 @@ class Assistant:
         ticket.future.add_done_callback(pending.answered)
 
     async def _foresee(self, document: Document, offset: int, state: DocumentState) -> FimRequest | None:
-        """What will be asked at a place; None while something is. The anchor stays that of the last request."""
+        """The request that the editor will send with the cursor at `offset`; None while one is running. The anchor of
+        the
+        last request is kept.
+        """
         if self._requests.runs(document.uri) or self._closed:
             return None
         work = partial(self._requester.request, document, offset, state.anchor)

@@ -1,8 +1,8 @@
 """Which text around the cursor goes into the prompt: two windows, cut by tokens, that move rarely.
 
-A window that moves by a line with each line of the cursor would change the start of every prompt, and the model would
-compute all of it again. So the prefix window keeps its start until it no longer fits; then it is cut to FILL of its
-budget and grows again.
+If a window moved by one line with each line of the cursor, every prompt would start differently, and the model would
+have to compute all of it again. So the prefix window keeps its start until the text no longer fits. Then it is cut to
+FILL of its budget, and grows again.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ from dataclasses import dataclass
 
 from starfill.text.document import Document
 
-CHARS_PER_TOKEN = 6  # no window of code needs more characters than this a token; bounds what is ever encoded
-FILL = 0.6  # of the prefix budget, after a cut
-LEAST = 1 / 3  # of the prefix budget; a kept start that leaves less context than this is given up
-HEAD = 256  # characters by which the start of a window is recognised
+CHARS_PER_TOKEN = 6  # a limit on the text that is encoded: code has fewer characters than this in a token
+FILL = 0.6  # the part of the prefix budget that a cut leaves
+LEAST = 1 / 3  # of the prefix budget; a start that leaves less context than this is not kept
+HEAD = 256  # characters by which the start of a window is recognised when it has moved
 
 Encode = Callable[[str], Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A piece of the document. text: as it stands there. ids: its tokens. whole: it reaches the document's edge."""
+    """A piece of the document. text: as it stands there. ids: its tokens. whole: the window reaches the document's
+    edge.
+    """
 
     text: str
     ids: tuple[int, ...]
@@ -35,7 +37,7 @@ def model_text(text: str) -> str:
 
 
 def cut_suffix(document: Document, start: int, tokens: int, encode: Encode) -> Window:
-    """The text from `start` on, at most `tokens` tokens, ended at a line end where that leaves enough."""
+    """The text from `start` on, at most `tokens` tokens. It ends at a line end, unless that would leave too little."""
     text = document.slice(start, start + tokens * CHARS_PER_TOKEN)
     ids = _ids(text, encode)
     if start + len(text) == len(document) and len(ids) <= tokens:
@@ -50,7 +52,9 @@ def cut_suffix(document: Document, start: int, tokens: int, encode: Encode) -> W
 
 
 def cut_prefix(document: Document, end: int, tokens: int, encode: Encode, kept_start: int | None = None) -> Window:
-    """The text up to `end`, at most `tokens` tokens: from `kept_start` where that still serves, else cut afresh."""
+    """The text up to `end`, at most `tokens` tokens. It starts at `kept_start` if that still fits, and is cut afresh if
+    not.
+    """
     for start in (0, kept_start):
         if start is None or not 0 <= end - start <= tokens * CHARS_PER_TOKEN:
             continue
@@ -71,7 +75,7 @@ def cut_prefix(document: Document, end: int, tokens: int, encode: Encode, kept_s
 
 
 def find_start(document: Document, previous: Window, previous_end: int, end: int, tokens: int) -> int | None:
-    """Where the previous prefix window starts now: at its old place, or wherever its first characters stand.
+    """The new start of the previous prefix window: its old offset, or wherever its first characters stand now.
 
     Lines inserted or removed far above move a window without changing it.
     """
@@ -87,7 +91,9 @@ def find_start(document: Document, previous: Window, previous_end: int, end: int
 
 
 def _line_start_after(document: Document, wanted: int, end: int) -> int:
-    """The next line start from `wanted` on; `wanted` itself where the line is so long that half would be lost."""
+    """The start of the next line at or after `wanted`; `wanted` itself in a line so long that half of the text would be
+    lost.
+    """
     line = document.line_of(wanted)
     start = document.line_start(line)
     if start < wanted:
@@ -96,7 +102,7 @@ def _line_start_after(document: Document, wanted: int, end: int) -> int:
 
 
 def _line_end_before(text: str, length: int) -> int:
-    """The end of the last line that ends within `length`; `length` itself where half would be lost."""
+    """The end of the last line that ends within `length`; `length` itself if half of the text would be lost."""
     line_end = max(text.rfind("\n", 0, length), text.rfind("\r", 0, length)) + 1
     return line_end if line_end > length // 2 else length
 

@@ -1,4 +1,4 @@
-"""The surroundings of a cursor as the rules of `stopping` and `postprocess` see them."""
+"""The text around a cursor, in the form that the rules of `stopping` and `postprocess` need."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _COMMENT = re.compile(r"\s*(?:#|//|/\*|\* |-- )")
 
 @dataclass(frozen=True)
 class CursorContext:
-    """Where a completion will stand. All text has "\\n" as line ends; eol is the document's.
+    """Where a completion will stand. Its texts have "\n" as line ends; eol is the document's line end.
 
-    before, after: the cursor's line to the left, and to the right with the auto-closed `closers` at its start.
+    before, after: the cursor's line to the left, and to the right, where `closers` (auto-closed brackets) come first.
     above, below: the lines around it, the nearest ones first.
-    multi_line: whether the completion may go on to further lines.
-    leaks: sentinel texts that the surroundings don't contain, so that the completion mustn't either.
+    multi_line: whether the completion may have several lines.
+    leaks: sentinel texts that the text around the cursor doesn't contain, so the completion mustn't either.
     from_start: `above` goes back to the document's start.
     """
 
@@ -43,12 +43,14 @@ class CursorContext:
 
     @property
     def rest(self) -> str:
-        """What stands after the auto-closed brackets on the line."""
+        """The text after the cursor on its line, without the auto-closed brackets."""
         return self.after[len(self.closers) :]
 
     @cached_property
     def block_indent(self) -> str:
-        """Indentation of the statement on the cursor's line, of its first line where brackets span several."""
+        """The indentation of the statement on the cursor's line; of the first line of a statement that spans
+        several.
+        """
         text = first = self.before
         for line in self.above[:STATEMENT]:
             if not any(closing.text in OPENER_OF for closing in scan(text).closing):
@@ -58,12 +60,12 @@ class CursorContext:
 
     @cached_property
     def open_before(self) -> tuple[str, ...]:
-        """Brackets and quotes open at the cursor, of those opened on its line."""
+        """Brackets and quotes that were opened before the cursor on its line, and not closed."""
         return scan(self.before).open
 
     @cached_property
     def open_around(self) -> tuple[str, ...]:
-        """The same, of those opened anywhere in the lines above too."""
+        """Brackets and quotes open at the cursor, also those opened in the lines above."""
         return scan(self.before, open_after(self.above)).open
 
     @cached_property
@@ -75,16 +77,18 @@ class CursorContext:
         return next((line for line in self.above if line.strip()), None)
 
 
-@lru_cache(maxsize=16)  # while a line is being typed, the ones above are the same
+@lru_cache(maxsize=16)  # the lines above stay the same while a line is typed
 def open_after(above: tuple[str, ...]) -> tuple[str, ...]:
-    """What is open after these lines, the nearest one first."""
+    """Brackets and quotes open after these lines, the nearest line first."""
     return scan("".join(f"{line}\n" for line in reversed(above))).open
 
 
 def cursor_context_at(
     document: Document, offset: int, closers: str = "", mode: str = "auto", leaks: Iterable[str] = ()
 ) -> CursorContext:
-    """The place at `offset` (characters). closers: see `fim_prompt.Prompt`. mode: the setting `multi_line`."""
+    """The context of a cursor at `offset` (characters). closers: see `fim_prompt.Prompt`. mode: the setting
+    `multi_line`.
+    """
     line = document.line_of(offset)
     start, end = document.line_start(line), document.line_end(line)
     before = document.slice(max(start, offset - LINE_REACH), offset)
@@ -110,7 +114,9 @@ def _lines(text: str) -> tuple[str, ...]:
 
 
 def wants_lines(before: str, rest: str, mode: str = "auto") -> bool:
-    """Whether to offer several lines: on a blank line and after what opens a block, unless text follows on the line."""
+    """Whether to suggest several lines: on a blank line and after what opens a block, unless text follows on the
+    line.
+    """
     if mode != "auto":
         return mode == "always"
     if rest.strip():
@@ -119,5 +125,5 @@ def wants_lines(before: str, rest: str, mode: str = "auto") -> bool:
 
 
 def opens_block(before: str) -> bool:
-    """Whether a line ends in what begins a block or a list, and isn't a comment."""
+    """Whether a line that is no comment ends in something that opens a block or a list."""
     return _OPENS_BLOCK.search(before) is not None and _COMMENT.match(before) is None

@@ -1,4 +1,4 @@
-"""What is remembered of a document between its requests."""
+"""What the assistant remembers of a document between requests."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from starfill.assist.completion.type_through import Shown
 
 @dataclass(slots=True, eq=False)
 class DocumentState:
-    """`anchor` belongs to the prompt thread, all else to the event loop.
+    """`anchor` belongs to the prompt thread, everything else to the event loop.
 
-    pending: the last request of the editor. prepared: what it will be when the suggestion shown is accepted.
-    idle: planning what to prepare; a newer plan or a request ends it.
+    pending: the editor's last request. prepared: the request that follows if the suggestion shown is accepted.
+    idle: the task that prepares requests ahead of time; a newer one, or a request, cancels it.
     """
 
     anchor: Anchor | None = None

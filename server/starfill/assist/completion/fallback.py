@@ -1,4 +1,4 @@
-"""Two assistants as one: what an engine elsewhere doesn't answer in time, the model on this machine answers."""
+"""Two assistants in one: where a remote engine doesn't answer in time, the local model does."""
 
 from __future__ import annotations
 
@@ -23,23 +23,25 @@ T = TypeVar("T")
 
 
 class Within(Protocol):
-    """As asyncio.wait_for: the result of `work`; TimeoutError, and no more work, where that takes longer."""
+    """The type of asyncio.wait_for: returns the result of `work`, or cancels it after `seconds` and raises
+    TimeoutError.
+    """
 
     async def __call__(self, work: Awaitable[T], seconds: float, /) -> T: ...
 
 
-MISSES = 3  # answers in a row that came too late, after which the engine rests
-REST = 10.0  # seconds until an engine that was too slow, or wasn't there, is tried again
+MISSES = 3  # late answers in a row, after which the remote engine isn't asked for a while
+REST = 10.0  # seconds until a remote engine that was too slow or unreachable is tried again
 
 
 class FallbackAssistant:
-    """remote: the engine elsewhere, which has `engine_latency_budget_ms` for a suggestion. local: on this machine.
+    """remote: has `engine_latency_budget_ms` for each suggestion. local: runs on this machine.
 
-    While the remote one is known to fail, and for a while after it was too slow `MISSES` times in a row, the local one
-    is asked at once. A suggestion that is typed through stays with the one that made it. The settings' family and
-    layout are of each one's own model.
+    While the remote engine is known to fail, and for REST seconds after MISSES late answers in a row, the local one is
+    asked at once. While a suggestion is typed through, the assistant that made it is asked. The settings' family and
+    layout apply to each one's own model.
 
-    Instead of the remote one there may be the reason why it could not be reached; `reach`, which blocks, tries again.
+    `remote` may be an error instead, if the engine could not be reached; `reconnect`, which blocks, then tries again.
     """
 
     def __init__(
@@ -56,11 +58,11 @@ class FallbackAssistant:
         self._settings, self._reach, self._clock, self._within = settings, reach, clock, within
         self._trouble = None if isinstance(remote, Assistant) else str(remote)
         self._misses = 0
-        self._until = clock() + REST  # the end of a rest; also of the time until `reach` is tried again
+        self._until = clock() + REST  # until then the remote engine is not asked, or not reconnected to
         self._reaching: asyncio.Task[None] | None = None
         self._told: Told | None = None
-        self._said: str | None = None  # what was told last
-        self._answered: dict[str, Assistant] = {}  # by document: who has answered last
+        self._said: str | None = None  # the sentence last reported
+        self._answered: dict[str, Assistant] = {}  # by document: which assistant answered last
         self._requests: NewestWins[str, None] = NewestWins()  # by document
         self._closed = False
         if self.remote is not None:
@@ -72,7 +74,7 @@ class FallbackAssistant:
 
     @property
     def substitute(self) -> ModelInfo | None:
-        """Who suggests while the engine can't be reached."""
+        """The model that suggests while the engine can't be reached."""
         return self.local.info
 
     @property
@@ -81,7 +83,7 @@ class FallbackAssistant:
 
     def configure(self, settings: Settings) -> None:
         self._settings = settings
-        self._misses = 0  # the budget may be another one
+        self._misses = 0  # the latency budget may have changed
         for each in self._both:
             each.configure(settings)
         self._tell()
@@ -101,12 +103,12 @@ class FallbackAssistant:
             each.forget(uri)
 
     def changed(self, document: Document, offset: int) -> None:
-        """The one here computes ahead where it was needed before; an engine elsewhere never does."""
+        """Only the local assistant prefills ahead of time, and only where it was needed before."""
         if self.remote is None or not self.remote.goes_on(document, offset, 1):
             self.local.changed(document, offset)
 
     def close(self) -> None:
-        """From any thread, as an assistant's."""
+        """From any thread, like an assistant's."""
         self._closed = True
         for each in self._both:
             each.close()
@@ -114,7 +116,7 @@ class FallbackAssistant:
     async def complete(
         self, document: Document, offset: int, *, automatic: bool = True, candidates: int | None = None
     ) -> Completion:
-        """The newest request for a document wins, also over one that the other assistant works at."""
+        """A newer request for a document supersedes an older one, whichever assistant is working on that."""
         uri = document.uri
         request = self._requests.begin(uri, None)
         work = asyncio.ensure_future(self._answer(document, offset, automatic, candidates))
@@ -145,7 +147,7 @@ class FallbackAssistant:
     async def _in_time(
         self, remote: Assistant, document: Document, offset: int, automatic: bool, candidates: int | None
     ) -> Completion | None:
-        """None where it takes longer than the budget, or fails."""
+        """None if the remote assistant takes longer than the budget, or fails."""
         asked = remote.complete(document, offset, automatic=automatic, candidates=candidates)
         try:
             found = await self._within(asked, self._settings.engine_latency_budget_ms / 1e3)
@@ -153,7 +155,7 @@ class FallbackAssistant:
             self._misses += 1
             self._until = self._clock() + REST
         except EngineError:
-            return None  # it tells by itself when that will last
+            return None  # a trouble that lasts is reported by the engine itself
         else:
             if found.figures.source == "model":
                 self._misses = 0
@@ -167,7 +169,7 @@ class FallbackAssistant:
         return self._trouble is None and (self._misses < MISSES or self._clock() >= self._until)
 
     def _look_again(self) -> None:
-        """For an engine that wasn't there: beside the typing, now and then."""
+        """Try to reconnect now and then, in the background."""
         if self.remote is None and self._reaching is None and self._clock() >= self._until:
             self._reaching = asyncio.ensure_future(self._find())
 
@@ -192,7 +194,7 @@ class FallbackAssistant:
         return [each for each in (self.remote, self.local) if each is not None]
 
     def _heard(self, trouble: str | None) -> None:
-        """From the engine, on a thread of its own."""
+        """The engine's callback, on a thread of its own."""
         self._trouble = trouble
         self._tell()
 

@@ -1,18 +1,18 @@
-"""The prompt of a completion: which layout, which window, and what a typed character costs.
+"""The prompt of a completion: its layout, its window, and how many tokens a typed character costs.
 
-A prompt has a prefix P, a suffix S and the middle that the model writes. The layouts, here as StarCoder spells them
-(each family has strings and rules of its own, see `families`):
+A prompt has a prefix P, a suffix S and the middle that the model writes. These are the layouts, in StarCoder's tokens
+(each family has its own strings and rules, see `families`):
 
     psm           <fim_prefix>P<fim_suffix>S<fim_middle>           P ends at the cursor: typing moves all of S
     anchored-psm  <fim_prefix>P<fim_suffix>S<fim_middle>typed      P ends at the anchor: typing appends
     spm           <fim_prefix><fim_suffix>S<fim_middle>P typed     P and the middle are one text: typing appends
-    prefix        P typed                                          for models that know no middle: S isn't shown
+    prefix        P typed                                          for models that can't fill in: they don't see S
 
-Anchored PSM is published as EFIM (arXiv 2505.21889). SPM is written as StarCoder was trained with it ("SPM variant 2"
-of the FIM paper, arXiv 2207.14255); other tools' suffix-first orders are unknown to the model.
+Anchored PSM is published as EFIM (arXiv 2505.21889). SPM is the variant that StarCoder was trained with ("SPM variant
+2" of the FIM paper, arXiv 2207.14255); the model doesn't know the suffix-first orders of other tools.
 
-Everything here is a pure function of (document, offset, previous anchor). The anchor, once set, stands for as long as
-the text before it and the text after the cursor are what they were, wherever in the file they have moved to.
+Everything here is a pure function of (document, offset, previous anchor). An anchor stays valid as long as the text
+before it and the text after the cursor are unchanged, even if both have moved within the file.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from starfill.code.brackets import CLOSERS, auto_closed, scan
 from starfill.config.choices import Layout
 from starfill.text.document import Document
 
-MAX_TYPED = 256  # tokens after the anchor; then a new one is set
-MAX_TYPED_CHARS = 2048  # the same in characters, before anything is encoded
-LINE_REACH = 2000  # characters of the cursor's line that are looked at, to either side
+MAX_TYPED = 256  # tokens after the anchor; a new anchor is set when there are more
+MAX_TYPED_CHARS = 2048  # the same in characters, checked before anything is encoded
+LINE_REACH = 2000  # characters of the cursor's line, to either side, that are looked at
 GAP = 64  # characters between cursor and suffix: what the editor inserted with an opener
-EARLIER = 8  # anchors of places left that are remembered; the engine has no more states of a document
-SUFFIX_SHARE = 1 / 4  # of the window; prefix and suffix each take what the other doesn't need
+EARLIER = 8  # how many anchors of places left behind are remembered; the engine keeps no more states for a document
+SUFFIX_SHARE = 1 / 4  # of the window; prefix and suffix may each use what the other one doesn't need
 MAX_HEADER = 48  # tokens for the file's path
-PATH_NAMES = 2  # of the path, its last ones; a model has seen paths within their project
+PATH_NAMES = 2  # path components, counted from the end: models were trained on paths within a project
 NO_SUFFIX = Window("", (), whole=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What stays the same from prompt to prompt. context: tokens of prompt and answer. answer: tokens of it kept free.
+    """What stays the same from prompt to prompt. context: tokens of prompt and answer. answer: tokens kept free for it.
 
-    The parts are budgeted, never the finished prompt, so no sentinel can be cut off.
+    Each part has a budget of its own. The finished prompt is never cut, so no sentinel can be lost.
     """
 
     tokenizer: Tokenizer
@@ -56,7 +56,7 @@ class Setup:
 
     @property
     def joins(self) -> bool:
-        """Whether the prefix and what was typed are one text, encoded as one."""
+        """Whether prefix and typed text are one text, encoded together."""
         return Field("text") in self.dialect.orders[self.layout]
 
     @property
@@ -66,14 +66,14 @@ class Setup:
 
     @property
     def window(self) -> int:
-        """Tokens for prefix and suffix together."""
+        """The number of tokens for prefix and suffix together."""
         order = self.dialect.orders[self.layout]
         controls = sum(isinstance(piece, int) for piece in order) + (self.dialect.bos is not None)
         return self.context - self.answer - self.typed - controls - self.header_room
 
     @property
     def header_room(self) -> int:
-        """Tokens reserved for the file's path."""
+        """The number of tokens reserved for the file's path."""
         wanted = Field("header") in self.dialect.orders[self.layout] and self.dialect.header
         return min(MAX_HEADER, (self.context - self.answer) // 16) if wanted else 0
 
@@ -83,10 +83,10 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """Where the typing began, with the text around it. offset: of the anchor in the document last seen.
+    """Where the typing began, with the text around it. offset: the anchor's, in the document as it was last seen.
 
     header: the tokens that tell the model the file's path. earlier: anchors of places that the cursor has left, the
-    last one first: back there the same prompt is asked for again, whose state the engine may still have.
+    latest first. Back at one of them the prompt is the same again, and the engine may still have its state.
     """
 
     setup: Setup
@@ -99,12 +99,11 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """ids: for the model. dropped: the bytes that the answer must begin with (healing), cut: the ids that they had.
+    """ids: the model's input. dropped: bytes that the answer must begin with (token healing); cut: their ids.
 
     typed: text since the anchor.
 
-    closers: the auto-closed brackets and quotes right after the cursor, which stand neither in the prefix nor the
-    suffix.
+    closers: the auto-closed brackets and quotes right after the cursor, which are part of neither prefix nor suffix.
     """
 
     ids: tuple[int, ...]
@@ -139,7 +138,7 @@ def closers_at(document: Document, offset: int) -> str:
 
 
 def _kept(document: Document, offset: int, previous: Anchor, setup: Setup) -> Anchor | None:
-    """A previous anchor at its present place, if it still stands."""
+    """The previous anchor, moved to where it stands now; None if it is no longer valid."""
     if previous.setup != setup or setup.layout is Layout.PSM:
         return None
     start = _find_anchor(document, offset, previous)
@@ -154,7 +153,7 @@ def _kept(document: Document, offset: int, previous: Anchor, setup: Setup) -> An
 
 
 def _find_anchor(document: Document, offset: int, anchor: Anchor) -> int | None:
-    """The end of the prefix's text in the document: where it was, or moved by an edit above the window."""
+    """The end of the prefix's text in the document: at its old offset, or moved by an edit above the window."""
     prefix = anchor.prefix.text
     expected = len(prefix) if anchor.prefix.whole else anchor.offset
     if expected <= offset and document.slice(expected - len(prefix), expected) == prefix:
@@ -167,9 +166,9 @@ def _find_anchor(document: Document, offset: int, anchor: Anchor) -> int | None:
 
 
 def _suffix_follows(document: Document, offset: int, typed: str, suffix: Window) -> bool:
-    """Whether the suffix comes right after the cursor, or after closers that belong to what was typed.
+    """Whether the suffix comes right after the cursor, or after closers that belong to the typed text.
 
-    `{` and Enter leave the cursor, a line end, indentation and `}` before the suffix: that is still typing.
+    When `{` and Enter are typed, a line end, indentation and `}` stand between cursor and suffix. That is still typing.
     """
     right = document.slice(offset, offset + GAP + len(suffix.text))
     length = len(document) - offset - len(suffix.text) if suffix.whole else right.find(suffix.text)
@@ -183,7 +182,7 @@ def _suffix_follows(document: Document, offset: int, typed: str, suffix: Window)
 
 
 def _fresh(document: Document, offset: int, closers: int, previous: Anchor | None, setup: Setup) -> Anchor:
-    """A new anchor, with the windows of the previous one where they still serve."""
+    """A new anchor. It takes over the windows of the previous one if they still fit."""
     encode = setup.tokenizer.encode
     end = _anchor_offset(document, offset, setup)
     after = offset + closers
@@ -196,7 +195,7 @@ def _fresh(document: Document, offset: int, closers: int, previous: Anchor | Non
     prefix = cut_prefix(document, end, room, setup.encode_prefix, start)
     left = setup.window - len(prefix.ids)
     if shows_suffix and same_setup and _stands(document, after, same_setup.suffix, share // 2):
-        # One that has grown too long is cut to its share at once, or each new anchor would cut it again.
+        # A window that has grown too long is cut to its share at once; otherwise each new anchor would cut it again.
         suffix = same_setup.suffix if len(same_setup.suffix.ids) <= left else suffix
     elif shows_suffix and not suffix.whole and left > share:
         suffix = cut_suffix(document, after, left, encode)
@@ -204,11 +203,11 @@ def _fresh(document: Document, offset: int, closers: int, previous: Anchor | Non
 
 
 def header_ids(uri: str, setup: Setup) -> tuple[int, ...]:
-    """What tells the model where the file is: as much of the end of its path as there is room for, or nothing."""
+    """The tokens that tell the model where the file is: as much of the end of its path as fits, or nothing."""
     parts = urlsplit(uri)
     names = [name for name in unquote(parts.path).split("/") if name and not name.endswith(":")]
     if setup.header_room == 0 or parts.scheme == "untitled" or parts.path.endswith(".ipynb"):
-        return ()  # a notebook's name would have the model write JSON
+        return ()  # the model would write JSON if it saw a notebook's name
     for count in range(min(PATH_NAMES, len(names)), 0, -1):
         path = "/".join(names[-count:])
         ids = fill(setup.dialect.header, {"path": path}, setup.tokenizer)
@@ -218,7 +217,7 @@ def header_ids(uri: str, setup: Setup) -> tuple[int, ...]:
 
 
 def _stands(document: Document, start: int, suffix: Window, least: int) -> bool:
-    """Whether a previous suffix window stands at `start`, and isn't too short to keep (tokens)."""
+    """Whether a previous suffix window stands at `start` and has at least `least` tokens."""
     end = start + len(suffix.text)
     if suffix.whole != (end == len(document)) or document.slice(start, end) != suffix.text:
         return False
@@ -226,7 +225,7 @@ def _stands(document: Document, start: int, suffix: Window, least: int) -> bool:
 
 
 def _anchor_offset(document: Document, offset: int, setup: Setup) -> int:
-    """The start of the cursor's line; the cursor itself in plain PSM, and in a line too long to type in."""
+    """The start of the cursor's line; the cursor itself in plain PSM, and in a very long line."""
     start = document.line_start(document.line_of(offset))
     if setup.layout is Layout.PSM or offset - start > LINE_REACH:
         return offset
@@ -235,11 +234,11 @@ def _anchor_offset(document: Document, offset: int, setup: Setup) -> int:
 
 
 def _lay_out(anchor: Anchor, typed: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The ids of a prompt, and those that were cut off its end."""
+    """The ids of a prompt, and the ids that were cut off at its end."""
     setup, prefix, suffix = anchor.setup, anchor.prefix, anchor.suffix
     dialect, tokenizer = setup.dialect, setup.tokenizer
     if setup.joins:
-        # One text, so one encoding; joined it may take a token more than its parts, which the front then gives up.
+        # One text is encoded as a whole. That may take a token more than its parts do; the front then gives one up.
         last = model_text(prefix.text + typed)
         room = setup.window + setup.typed - len(suffix.ids)
         last_ids = tuple(setup.encode_prefix(last))[-room:]

@@ -1,4 +1,4 @@
-"""What the model is asked for a suggestion, and what its answer comes to."""
+"""What the model is asked for a suggestion, and how its answer is read."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from starfill.jobs import Finish, Job, Priority, Result, Sampling
 from starfill.text.document import Document
 from starfill.text.position import Edit
 
-USUAL_CONTEXT = 2048  # tokens, where the setting leaves it to us
-LINE_TOKENS = 48  # more than a line of code needs; a model that goes on is lost
-VARIED = 0.4  # the temperature of several candidates when the user's is 0, which would make them all the same
-BEFORE_DRAFT = 3  # tokens of the prompt by which an answer is found in the draft
+USUAL_CONTEXT = 2048  # tokens of context if the setting doesn't say
+LINE_TOKENS = 48  # a line of code needs fewer; a model that writes on has lost its way
+VARIED = 0.4  # the temperature of several candidates if the user's is 0, with which all would be the same
+BEFORE_DRAFT = 3  # tokens of the prompt's end by which an answer is found in the draft
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,9 @@ class FimRequest:
 
 @dataclass(slots=True, eq=False)
 class PendingAnswer:
-    """A request that the model was given. written: what it has answered so far, growing on the engine's thread.
+    """A request that the engine is working on. written: the answer so far, which grows on the engine's thread.
 
-    result: once the answer is whole.
+    result: set when the answer is whole.
     """
 
     request: FimRequest
@@ -48,19 +48,19 @@ class PendingAnswer:
 
     @property
     def draft(self) -> tuple[int, ...]:
-        """What the next answer probably repeats."""
+        """Tokens that the next answer is likely to repeat."""
         return (*self.request.prompt.ids[-BEFORE_DRAFT:], *self.written)
 
     def answered(self, future: Future[Result]) -> None:
-        """To be called when the job has ended, on any thread."""
+        """The job has ended. May be called on any thread."""
         if future.exception() is None and is_whole(future.result()):
             self.result = future.result()
 
 
 class Requester:
-    """How one model is asked under one state of the settings.
+    """Asks one model, under one state of the settings.
 
-    problem: a sentence on a setting that this model can't follow, or None.
+    problem: a sentence on a setting that this model can't follow; None if there is none.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Requester:
         self._index = index
 
     def request(self, document: Document, offset: int, anchor: Anchor | None) -> tuple[FimRequest, Anchor]:
-        """What to ask for a cursor at `offset` (characters), and the anchor to hand in next time."""
+        """The request for a cursor at `offset` (characters), and the anchor to pass in next time."""
         prompt, anchor = plan(document, offset, anchor, self.setup)
         place = cursor_context_at(document, offset, prompt.closers, self.settings.multi_line, self.setup.dialect.leaks)
         return FimRequest(prompt, place, offset), anchor
@@ -98,17 +98,17 @@ class Requester:
         )
 
     def prefill(self, uri: str, request: FimRequest) -> Job:
-        """Only computes the prompt, while there is nothing else to do."""
+        """A job that only prefills the prompt, in idle time."""
         return Job(uri, request.prompt.ids, max_new_tokens=0, priority=Priority.IDLE)
 
     def goes_on(self, request: FimRequest, before: FimRequest) -> bool:
-        """Whether computing a prompt leaves the KV state of the one before it as it is, or as good as it was."""
+        """Whether computing this prompt keeps the KV state of the one before it, or loses as little as possible."""
         kept = len(before.prompt.ids) - MAX_DROPPED
         same = request.prompt.ids[:kept] == before.prompt.ids[:kept]
-        return same or self.setup.layout is Layout.PSM  # where each typed character moves the suffix anyway
+        return same or self.setup.layout is Layout.PSM  # in PSM each typed character moves the suffix anyway
 
     def read(self, result: Result, request: FimRequest) -> tuple[tuple[Edit, ...], str | None]:
-        """The different edits of a result; or none, and the first candidate's reason."""
+        """The different edits of a result. If there are none, the reason why the first candidate isn't shown."""
         edits: dict[Edit, None] = {}
         reasons = []
         for ids, finish in zip(result.candidates, result.finish, strict=True):
@@ -120,7 +120,7 @@ class Requester:
         return tuple(edits), None if edits else reasons[0]
 
     def _watch(self, pending: PendingAnswer, count: int) -> Callable[[int, int], bool]:
-        """A job's `on_token`: ends each candidate as soon as its text has ended."""
+        """A job's `on_token`, which ends each candidate at its stop condition."""
         skip, token_bytes = len(pending.request.prompt.dropped), self.setup.tokenizer.token_bytes
         watches = [(Detokenizer(token_bytes, skip), Stopper(pending.request.place)) for _ in range(count)]
 
@@ -134,5 +134,5 @@ class Requester:
 
 
 def is_whole(result: Result) -> bool:
-    """Whether an answer is whole, not cut short by a newer request or a cancel."""
+    """Whether an answer is whole: no newer request and no cancel cut it short."""
     return not {Finish.CANCELLED, Finish.SUPERSEDED} & set(result.finish)

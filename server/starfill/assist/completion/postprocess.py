@@ -27,9 +27,9 @@ Rule = Callable[[str, CursorContext], str]
 def postprocess(
     text: str, place: CursorContext, offset: int, cut_short: bool = False
 ) -> tuple[Edit | None, str | None]:
-    """The edit to show at `offset`, or None and the reason why there is nothing to show.
+    """The edit to show at `offset`; or None, and the reason why nothing is shown.
 
-    cut_short: the token limit ended the text, so its last line may be a fragment.
+    cut_short: the token limit ended the text, so its last line may be unfinished.
     """
     if not text.strip():
         return None, ONLY_SPACE if text else NOTHING
@@ -56,17 +56,17 @@ def postprocess(
 
 
 def readable(text: str, place: CursorContext) -> str:
-    """Up to the first bytes that are no character."""
+    """Up to the first bytes that aren't valid UTF-8."""
     return text.split("\ufffd", 1)[0]
 
 
 def without_leaks(text: str, place: CursorContext) -> str:
-    """Up to the first sentinel written out as text, unless the document itself speaks of it."""
+    """Up to the first sentinel that is written out as text, unless the document contains it too."""
     return text[: min((at for leak in place.leaks if (at := text.find(leak)) >= 0), default=len(text))]
 
 
 def without_fragment(text: str, place: CursorContext) -> str:
-    """Several lines that the token limit ended: without the last one, which is unfinished."""
+    """Without the last line of several, if the token limit ended the text: that line is unfinished."""
     head, _, _ = text.rpartition("\n")
     return head if head.strip() else text
 
@@ -76,7 +76,7 @@ def loop_free(text: str, place: CursorContext) -> str:
 
 
 def not_the_line_above(text: str, place: CursorContext) -> str:
-    """Nothing, when all it does is to write the line above once more."""
+    """Nothing, if the text only repeats the line above."""
     line, above = place.before + text, place.previous_line
     if text.startswith("\n") and place.before.strip():
         line, above = text.strip("\n"), place.before
@@ -86,7 +86,7 @@ def not_the_line_above(text: str, place: CursorContext) -> str:
 
 
 def same_indentation(text: str, place: CursorContext) -> str:
-    """Tabs where the document indents with tabs, spaces where with spaces; as it is where the document has neither."""
+    """With tabs or spaces, whichever the document indents with; unchanged where the document has no indentation."""
     unit = unit_around(place)
     if unit is None:
         return text
@@ -103,7 +103,7 @@ def same_indentation(text: str, place: CursorContext) -> str:
 
 
 def right_start(text: str, place: CursorContext) -> str:
-    """The first line not further in than the block at the cursor, and no second space after a space."""
+    """The first line at most as far in as the block at the cursor, and no second space after a space."""
     if place.before.strip():
         doubled = re.search(r"\S \Z", place.before) and re.match(r" \S", text)
         return text[1:] if doubled else text
@@ -138,7 +138,10 @@ def balanced(text: str, place: CursorContext) -> str:
 
 
 def without_rest_of_line(text: str, place: CursorContext) -> str:
-    """Without what stands after the cursor on the line: at the end of the text or of a line of it, or inside."""
+    """Without the text that stands after the cursor on its line, at the end of the text, at the end of one of its
+    lines,
+    or inside.
+    """
     rest = place.rest.rstrip()
     bare = rest.lstrip()
     if not bare or len(_taken(text, place)) < len(place.closers):
@@ -155,16 +158,16 @@ def without_rest_of_line(text: str, place: CursorContext) -> str:
 
 
 def without_trailing_space(text: str, place: CursorContext) -> str:
-    """No white space at the end, but for one space in front of a word or an operator that follows on the line."""
+    """Without white space at the end. One space is kept in front of a word or an operator that follows on the line."""
     wanted = text.endswith(" ") and place.rest[:1] not in ("", " ", "\t", *",;:.)]}")
     return text.rstrip() + " " * wanted
 
 
 def settle_closers(text: str, place: CursorContext) -> tuple[str, int]:
-    """The text and how many of the auto-closed characters after the cursor it replaces.
+    """The text, and how many of the auto-closed characters after the cursor it replaces.
 
-    Text that ends with them gives them up; text that goes on after them replaces them; several lines that don't close
-    the bracket leave it on a line of its own.
+    If the text ends with these characters, they are left out of it. If it goes on after them, it replaces them. If it
+    has several lines and doesn't close the bracket, the bracket gets a line of its own.
     """
     if not place.closers:
         return text, 0
@@ -194,18 +197,18 @@ RULES: tuple[tuple[Rule, str], ...] = (
 
 
 def unit_around(place: CursorContext) -> str | None:
-    """One level of indentation in the lines around; None where none of them is indented."""
+    """One level of indentation in the lines around; None if none of them is indented."""
     unit = _unit_of_lines(place.above, place.below)
     return unit or unit_of([f"{indent_of(place.before)}x"])
 
 
-@lru_cache(maxsize=16)  # while a line is being typed, those around it are the same
+@lru_cache(maxsize=16)  # the lines around stay the same while a line is typed
 def _unit_of_lines(above: tuple[str, ...], below: tuple[str, ...]) -> str | None:
     return unit_of((*above, *below))
 
 
 def _taken(text: str, place: CursorContext) -> list[Closing]:
-    """The closers in a text that are the ones which the editor has closed already, in their order."""
+    """Those closers in a text that the editor has inserted already, in their order."""
     taken: list[Closing] = []
     rest = place.closers
     for closing in scan(text, place.open_before).closing:
@@ -217,7 +220,7 @@ def _taken(text: str, place: CursorContext) -> list[Closing]:
 
 
 def _closed_by_rest(stack: tuple[str, ...], taken: int, place: CursorContext) -> bool:
-    """Whether the text after the cursor closes the innermost of what is open, when `taken` closers are written."""
+    """Whether the text after the cursor closes the innermost open bracket once `taken` closers are written."""
     quote = place.open_before[-1] if place.open_before and not place.closers else ""
     if quote and quote[0] in QUOTES and quote in place.rest and stack[-1:] != (quote,):
         return False
@@ -227,6 +230,6 @@ def _closed_by_rest(stack: tuple[str, ...], taken: int, place: CursorContext) ->
     return innermost[: len(needed)] == needed
 
 
-@lru_cache(maxsize=16)  # while a line is being typed, what stands below is the same
+@lru_cache(maxsize=16)  # the lines below stay the same while a line is typed
 def _needed_by(below: str) -> tuple[str, ...]:
     return tuple(closing.text for closing in scan(below).closing)

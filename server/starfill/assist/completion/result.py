@@ -1,4 +1,4 @@
-"""What a completion request comes to."""
+"""The result of a completion request, with its figures."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from starfill.util.json_names import json_name
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a request came to. reason: why nothing is shown, else None. Times in milliseconds.
+    """What a request cost and why. reason: why nothing is shown, else None. Times in milliseconds.
 
-    source: "prepared" is what the model was asked while it was idle, "reuse" the rest of what was shown.
-    model, device: who answered; of an engine elsewhere the device is its address.
-    prompt_tokens = cached_tokens + computed_tokens for a request that ran to its end; all 0 when no model was asked.
+    source: "prepared": computed in idle time; "reuse": the rest of a suggestion that is typed through.
+    model, device: the model that answered; the device of a remote engine is its address.
+    prompt_tokens = cached_tokens + computed_tokens for a request that was completed; all 0 when no model was asked.
     """
 
     reason: str | None = None
@@ -32,7 +32,7 @@ class Figures:
     device: str = ""
 
     def as_json(self) -> dict[str, str | int | float | None]:
-        """By the names of the protocol: camelCase."""
+        """With the protocol's names, in camelCase."""
         return {json_name(name): value for name, value in asdict(self).items()}
 
 
@@ -40,7 +40,7 @@ class Figures:
 class Completion:
     """The edits to offer, the likeliest first, for exactly this version of the document.
 
-    superseded: a newer request for the document has taken this one's place, so there are none.
+    superseded: a newer request for the document came in, so there are no edits.
     """
 
     uri: str

@@ -43,7 +43,7 @@ LONG_ENOUGH = "the suggestion is long enough"
 
 
 def end_of(text: str, place: CursorContext, final: bool = False) -> End | None:
-    """The end of a generated text, or None while it may go on. final: no more text will come."""
+    """The end of a generated text; None while it may go on. final: no more text will come."""
     lines = text.split("\n")
     base = (width(place.block_indent) if place.before.strip() else width(place.before)) if place.before else None
     at = 0  # where the line starts in the text
@@ -65,14 +65,14 @@ def end_of(text: str, place: CursorContext, final: bool = False) -> End | None:
 
 
 class Stopper:
-    """Fed the text of one candidate as it arrives; says when it has ended."""
+    """Is fed the text of one candidate as it arrives, and says when it has ended."""
 
     def __init__(self, place: CursorContext) -> None:
         self._place = place
         self._text = ""
 
     def feed(self, piece: str) -> bool:
-        """True when the text so far has an end, so that nothing more is needed."""
+        """True if the text so far has an end, so that nothing more is needed."""
         self._text += piece
         if not piece:
             return False
@@ -111,7 +111,7 @@ def _ends_before(
 
 
 def _leaves_block(line: str, base: int, text: str, place: CursorContext) -> bool:
-    """Whether a line stands further left than the block allows. A closer of what the text opened may."""
+    """Whether a line is indented less than the block allows. A closer of a bracket that the text opened may be."""
     closes = line.lstrip()[0] in OPENER_OF and bool(scan(place.before + text).open)
     inside = opens_block(place.before) and not closes
     return width(line) <= base if inside else width(line) < base
@@ -148,7 +148,7 @@ def _repeats(text: str) -> bool:
     for size in range(1, min(LONGEST_REPEATED, len(line) // 4) + 1):
         times = 24 if size == 1 else 5 if size < 8 else 4
         if line[-1] != line[-1 - size]:
-            continue  # which says no nearly always, and takes no time
+            continue  # no in nearly all cases, at hardly any cost
         tail = line[-size * times :]
         if len(tail) < size * times or tail[size:] != tail[:-size]:
             continue

@@ -1,8 +1,8 @@
-"""Serve the rest of a suggestion that is being typed through, without asking the model.
+"""The rest of a suggestion that is being typed through is served without asking the model.
 
-What is typed may come from the keyboard, from accepting a word, from an editor that closes brackets, or be taken back
-again. One rule covers all of it: to accept the rest must lead to exactly the document that accepting the whole
-suggestion would have led to.
+The user may type it, accept a word of it, have the editor close brackets, or delete characters again. One rule covers
+all of these: accepting the rest must lead to exactly the document that accepting the whole suggestion would have led
+to.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ MAX_CLOSERS = 16
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A suggestion and where it stood. outside: characters of the document that the edit leaves alone."""
+    """A suggestion and where it stood. outside: the number of characters of the document that the edit doesn't
+    touch.
+    """
 
     edit: Edit
     left: str
@@ -37,7 +39,7 @@ def shown(document: Document, edit: Edit) -> Shown:
 
 
 def tail(suggestion: Shown, document: Document, offset: int) -> Edit | None:
-    """What is left of a suggestion at `offset`, or None when anything but typing it has happened."""
+    """The rest of a suggestion at `offset`; None if anything else was typed."""
     start, text = suggestion.edit.start, suggestion.edit.text
     typed = document.slice(start, offset)
     closers_length = len(document) - suggestion.outside - len(typed)
@@ -52,7 +54,7 @@ def tail(suggestion: Shown, document: Document, offset: int) -> Edit | None:
 
 
 def _closes_in(rest: str, closers: str) -> bool:
-    """Whether `closers` are brackets and quotes that the rest of the suggestion writes too, in this order."""
+    """Whether `closers` are brackets and quotes that the rest of the suggestion contains too, in this order."""
     at = 0
     for mark in closers:
         at = rest.find(mark, at) + 1

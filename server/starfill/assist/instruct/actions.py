@@ -22,7 +22,7 @@ INSTRUCTIONS: Mapping[str, str] = {
     "optimise": "Make this code faster without changing what it does.",
 }
 
-# "fix" where the editor has told what is wrong.
+# The instruction of "fix" if the editor has said what is wrong.
 FIX_PROBLEM = "Fix this problem in the code: {problem}"
 MAX_PROBLEM = 500  # characters of a diagnostic's message; type checkers write whole pages
 
@@ -41,7 +41,7 @@ class Placement(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something to ask about code. name: how commands and the command line call it. languages: "*" means all."""
+    """An action on code. name: the name in commands and on the command line. languages: "*" means all."""
 
     name: str
     title: str
@@ -51,7 +51,7 @@ class Action:
     languages: tuple[str, ...] = ("*",)
 
     def wording(self, problem: str = "") -> str:
-        """The instruction; that of "fix" names the problem, where one is known."""
+        """The instruction; that of "fix" names the problem if it is known."""
         return FIX_PROBLEM.format(problem=problem) if self.name == "fix" and problem else self.instruction
 
 
@@ -80,9 +80,9 @@ ACTIONS: Mapping[str, Action] = {
 
 
 def actions_for(settings: Settings, language_id: str) -> list[Action]:
-    """The built-in actions and then the user's own, as far as they are meant for this language.
+    """The built-in actions, then the user's own, if they are meant for this language.
 
-    An action of the user's is called by its title; with the name of a built-in one it takes that one's place.
+    An action of the user's is called by its title. If that is the name of a built-in action, it replaces it.
     """
     own = {
         each.title: Action(
@@ -100,7 +100,7 @@ def free(instruction: str) -> Action:
 
 
 def problem_text(message: str, source: str = "", code: str = "", line: str = "") -> str:
-    """A diagnostic as "fix" names it. line: the text of the line that it stands on."""
+    """The problem of a diagnostic in the words of "fix". line: the text of the line it is on."""
     message = " ".join(message.split())[:MAX_PROBLEM]
     origin = " ".join(filter(None, (source, code)))
     text = f"{message} ({origin})" if origin else message

@@ -1,4 +1,4 @@
-"""The code in a model's answer: out of fences and chatter."""
+"""The code in a model's answer, without fences and the sentences around it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starfill.code.indentation import indent_of
 from starfill.code.languages import LANGUAGES, tree_of
 from starfill.code.python_source import is_only_words, parsed
 
-# Languages whose code is prose, so that fences may be part of it; and what fences call them.
+# Languages that consist of prose, so that fences may be part of the text; and their names in fences.
 _TEXTS: Mapping[str, tuple[str, ...]] = {
     "asciidoc": ("adoc",),
     "git-commit": ("text",),
@@ -27,19 +27,21 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
     "typst": (),
     "xml": (),
 }
-_ASIDES = frozenset({"bash", "console", "diff", "output", "patch", "sh", "shell"})  # beside the code, not instead of it
+# accompany the code, and don't replace it
+_ASIDES = frozenset({"bash", "console", "diff", "output", "patch", "sh", "shell"})
 _IMPORT = re.compile(r"\s*(?:import|from|#\s*include|using|use|require|package)\b")
-_CUTS = 20  # places where an explanation might begin that are tried
+_CUTS = 20  # how many places are tried as the beginning of an explanation
 
 
 def code_in(answer: str, language: str) -> str | None:
-    """The code of an answer, lines ending in "\\n", none of them blank at either end; None when there is none.
+    """The code of an answer, with "\n" as line ends and no blank lines at either end; None if there is none.
 
-    language: the identifier of the document's language in the protocol. A block that is never closed counts to the end;
-    whether the answer was cut short is for the caller to know.
+    language: the document's language identifier in the protocol. A block that is never closed goes to the end of the
+    answer; the caller must know whether the answer was cut short.
     """
     answer = answer.replace("\r\n", "\n").replace("\r", "\n")
-    found = [] if language == "python" and parsed(dedent(answer)) else blocks(answer)  # fences in a docstring
+    # the fences may be in a docstring
+    found = [] if language == "python" and parsed(dedent(answer)) else blocks(answer)
     if language in _TEXTS:
         code = _text_in(answer, found, language)
     elif found and not _ends_code(answer, found[0], language):
@@ -53,7 +55,10 @@ def code_in(answer: str, language: str) -> str | None:
 
 
 def _text_in(answer: str, found: list[FencedBlock], language: str) -> str:
-    """Of an answer in a language of prose: its one block or the first one that says so, else all of it."""
+    """The text of an answer in a language of prose: its only block, or the first block that says this language, or all
+    of
+    it.
+    """
     named = [block for block in found if block.language in _names(language)]
     if named:
         return named[0].code
@@ -62,18 +67,23 @@ def _text_in(answer: str, found: list[FencedBlock], language: str) -> str:
 
 
 def _ends_code(answer: str, block: FencedBlock, language: str) -> bool:
-    """Whether the first fence closes code before it: the prompt had opened it; or shows only how to use that code."""
+    """Whether the first fence ends code that stands before it (the prompt had opened the block), or only shows how to
+    use
+    that code.
+    """
     before = _without_chatter(answer[: block.start], language)
     if not before.strip():
         return False
     if not block.info and not block.closed and not _without_chatter(block.code, language).strip():
         return True
     tree = parsed(dedent(before)) if language == "python" else None
-    return tree is not None and bool(tree.body)  # a heading is a comment for Python
+    return tree is not None and bool(tree.body)  # to Python a heading is a comment
 
 
 def _meant(found: list[FencedBlock], language: str) -> str:
-    """The first block in the language that is more than imports; where none says so, the longest. Else ""."""
+    """The first block in the language that has more than imports; if no block says its language, the longest; else
+    "".
+    """
     full = [block for block in found if block.code.strip()]
     named = [block for block in full if block.language in _names(language)]
     if named:
@@ -93,7 +103,7 @@ def _only_imports(code: str) -> bool:
 
 
 def _without_chatter(text: str, language: str) -> str:
-    """Without the sentences before and after the code; "" where nothing else is there."""
+    """Without the sentences before and after the code; "" if nothing else is there."""
     if language == "python" and (tree := parsed(dedent(text))) is not None:
         return "" if is_only_words(tree) else text
     lines = without_beginning(text.split("\n"))
@@ -109,7 +119,7 @@ def _without_chatter(text: str, language: str) -> str:
 
 
 def _is_sound(code: str, language: str) -> bool:
-    """Whether code parses, standing alone; without a parser, whether it ends in a blank line."""
+    """Whether the code parses by itself; without a parser, whether it ends in a blank line."""
     if language == "python":
         return parsed(dedent(code)) is not None
     tree = tree_of(code, language)
@@ -117,7 +127,7 @@ def _is_sound(code: str, language: str) -> bool:
 
 
 def _even(code: str) -> str:
-    """Python whose first line alone has lost its indentation, with it."""
+    """Python code whose first line alone has lost its indentation, with the indentation restored."""
     first, _, rest = code.partition("\n")
     indents = [indent_of(line) for line in rest.split("\n") if line.strip()]
     shallowest = min(indents, key=len, default="")

@@ -1,4 +1,4 @@
-"""An answer's text while its tokens arrive: decoded on the engine's thread, shown on the event loop."""
+"""The text of an answer while its tokens arrive: decoded on the engine's thread, reported on the event loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starfill.assist.prompts.detokenizer import Detokenizer
 OnText = Callable[[str, int], None]
 Later = Callable[[float, Callable[[], None]], object]
 LOOKS = 16  # tokens between two checks whether the answer repeats itself
-INTERVAL = 0.05  # seconds between two texts that are shown; a small model writes a token each millisecond
+INTERVAL = 0.05  # seconds between two reports; a small model writes a token each millisecond
 
 
 def end_of(text: str, stops: Sequence[str], start: int = 0) -> int | None:
@@ -21,7 +21,7 @@ def end_of(text: str, stops: Sequence[str], start: int = 0) -> int | None:
 
 
 def settled(text: str, stops: Sequence[str]) -> str:
-    """What of an unfinished answer will stay: without an end that may be the beginning of a stop."""
+    """The part of an unfinished answer that is final: without an end that may be the beginning of a stop text."""
     held = max((n for stop in stops for n in range(1, len(stop)) if text.endswith(stop[:n])), default=0)
     return text[: len(text) - held]
 
@@ -51,7 +51,7 @@ class Listener:
         self._later = later or self._loop.call_later
         self._text, self._tokens = "", earlier
         self._shown = earlier
-        self._pending = False  # a call of `_show` is on its way
+        self._pending = False  # whether a call of `_show` is scheduled
         self._closed = False
 
     def on_token(self, candidate: int, token: int) -> bool:
@@ -61,14 +61,14 @@ class Listener:
         self._tokens += 1
         if not self._pending and not self._closed:
             self._pending = True
-            with suppress(RuntimeError):  # the loop was closed just now
+            with suppress(RuntimeError):  # the event loop was closed just now
                 self._loop.call_soon_threadsafe(self._show)
         if self._tokens % LOOKS == 0 and first_repetition_end(self._text, self._source) is not None:
             return True
         return bool(piece) and end_of(self._text, self._stops, start) is not None
 
     def close(self) -> None:
-        """Nothing is shown any more."""
+        """Report nothing from now on."""
         self._closed = True
 
     def _show(self) -> None:
@@ -80,6 +80,6 @@ class Listener:
 
     def _again(self) -> None:
         self._pending = False
-        if self._tokens > self._shown:  # what came meanwhile has asked for nothing
+        if self._tokens > self._shown:  # tokens that arrived meanwhile haven't scheduled a call
             self._pending = True
             self._show()

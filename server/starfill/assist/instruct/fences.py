@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 
 _FENCE = re.compile(r"([ \t]*)(`{3,}(?=[^`]*\Z)|~{3,})[ \t]*(.*)")
-_FARTHER_IN = 3  # columns that a closing fence may be farther in than its opening
+_FARTHER_IN = 3  # columns that a closing fence may be indented more than its opening fence
 
 
 @dataclass(frozen=True, slots=True)
 class FencedBlock:
-    """info: what stands behind the opening fence. code: whole lines without the fence's indentation.
+    """info: the text behind the opening fence. code: whole lines without the fence's indentation.
 
     start: the offset of the opening fence's line. closed: whether there is a closing fence.
     """
@@ -28,9 +28,9 @@ class FencedBlock:
 
 
 def blocks(text: str) -> list[FencedBlock]:
-    """The outermost blocks of a text with "\\n" as line ends. One that is never closed goes to the text's end.
+    """The outermost blocks of a text with "\n" as line ends. One that is never closed goes to the text's end.
 
-    Inside a block, a fence that says its language opens a block of its own, also where it is no shorter.
+    Inside a block, a fence with a language opens a nested block, even if it is no shorter.
     """
     found: list[FencedBlock] = []
     lines = text.split("\n")

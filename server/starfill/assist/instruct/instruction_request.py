@@ -1,4 +1,4 @@
-"""What the model is asked for a request, and whether there is room for the question and its answer."""
+"""What the model is asked for an instruction, and whether question and answer fit into its context."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from starfill.jobs import ModelInfo
 from starfill.text.document import Document
 from starfill.text.position import Span
 
-USUAL_CONTEXT = 8192  # tokens of question and answer, where the setting leaves it to us: asked for, not typed along
-LONGEST = 512  # tokens of an explanation, of tests, of code to insert
-REWRITE = 128  # tokens of a rewrite, besides twice those of the code
-LOOK = 4096  # characters that are encoded for a quick look, which takes 5 ms
-SHORTEST = 64  # tokens: an answer that may be shorter is not worth asking for
+# tokens of question and answer if the setting doesn't say; more than a completion's: nobody waits for it while typing
+USUAL_CONTEXT = 8192
+LONGEST = 512  # tokens of an explanation, of tests, or of code to insert
+REWRITE = 128  # tokens of a rewrite, in addition to twice those of the code
+LOOK = 4096  # characters that are encoded for the estimate, in 5 ms
+SHORTEST = 64  # tokens; it isn't worth asking for an answer that must be shorter
 
 
 @dataclass(frozen=True, slots=True)
 class ContextBudget:
-    """context: tokens that a question and its answer have room for. remedy: what gives them more."""
+    """context: the number of tokens for a question and its answer. remedy: how the user can get more."""
 
     context: int
     remedy: str
@@ -41,10 +42,10 @@ class ContextBudget:
         return cls(wanted, f"a larger contextTokens (the model allows {info.context_length})")
 
     def refusal(self, code: int, action: Action, around: int | None = None) -> str | None:
-        """Why so much code is too long, or None.
+        """Why code of so many tokens is too long; None if it isn't.
 
-        code: its tokens. around: tokens of the question besides; None where it isn't known yet and `code` is only what
-        there is at least.
+        code: the number of its tokens. around: the number of the question's other tokens; None if it isn't known yet,
+        and `code` is only a lower bound.
         """
         least = shortest(action.placement, code)
         question = code + (around or 0)
@@ -58,24 +59,29 @@ class ContextBudget:
 
 
 def least_tokens(document: Document, span: Span, tokenizer: Tokenizer) -> int:
-    """How many tokens that code is at least, from a quick look at its beginning."""
+    """A lower bound for the tokens of that code, estimated from its beginning."""
     beginning = given(document, Span(span.start, min(span.end, span.start + LOOK)))
     return max(len(tokenizer.encode(beginning)) - 1, (span.end - span.start) // CHARS_PER_TOKEN)
 
 
 def shortest(placement: Placement, code: int) -> int:
-    """Tokens that an answer has to have room for. A rewrite mostly repeats the code, and says a little more."""
+    """The number of tokens that an answer must have room for. A rewrite mostly repeats the code, with a few words
+    more.
+    """
     return code + SHORTEST if placement is Placement.REPLACE else SHORTEST
 
 
 def longest(placement: Placement, code: int) -> int:
-    """Tokens after which an answer is given up: a small model may repeat itself for ever."""
+    """The number of tokens after which an answer is cut off: a small model may repeat itself for ever."""
     return 2 * code + REWRITE if placement is Placement.REPLACE else LONGEST
 
 
 @dataclass(frozen=True, slots=True)
 class InstructionRequest:
-    """What the model is asked. code: what it is about; it stands at `span`. draft: what the answer probably repeats."""
+    """What the model is asked. code: the text at `span`, which the question is about. draft: what the answer is likely
+    to
+    repeat.
+    """
 
     instruction: Instruction
     span: Span
@@ -88,10 +94,12 @@ class InstructionRequest:
 def instruction_request(
     instruction: Instruction, tokenizer: Tokenizer, dialect: Dialect, room: ContextBudget
 ) -> InstructionRequest:
-    """Parses the document where nothing is selected. Raises RequestError where nothing can be asked."""
+    """The request for an instruction. Parses the document if nothing is selected. Raises RequestError if it can't be
+    asked.
+    """
     span = _span(instruction)
     refused = room.refusal(least_tokens(instruction.document, span, tokenizer), instruction.action)
-    if refused is not None:  # encoding it would take seconds
+    if refused is not None:  # encoding so much code would take seconds
         raise RequestError(refused)
     code = given(instruction.document, span)
     language = fence_name(instruction.document.language_id)

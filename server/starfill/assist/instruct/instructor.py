@@ -31,8 +31,8 @@ from starfill.text.document import Document
 from starfill.text.position import Span
 from starfill.util.supersede import NewestWins, until_superseded
 
-SECOND = 0.4  # the temperature of the sample that is drawn where the likeliest answer does not parse
-SEED = 1  # of that sample, so that the same request gets the same answer
+SECOND = 0.4  # the temperature of the second sample, which is drawn if the likeliest answer doesn't parse
+SEED = 1  # of the second sample, so that the same request gets the same answer
 SUPERSEDED = "a newer action on this document has taken this one's place"
 ENDED = "the document was closed, or the model is being replaced"
 DOES_NOT_PARSE = "does not parse"
@@ -45,20 +45,20 @@ def _nothing(text: str, tokens: int) -> None:
 
 
 class Instructor:
-    """Carries out instructions with one engine. Methods are called on the event loop, which never waits.
+    """Carries out instructions with one engine. Its methods are called on the event loop, which never waits.
 
-    The newest action on a document wins: an older one ends with a RequestError.
+    A newer action on a document supersedes an older one, which ends with a RequestError.
     """
 
     def __init__(
         self, engine: Engine, tokenizer: Tokenizer, dialect: Dialect, settings: Settings, *, owns_engine: bool = True
     ) -> None:
-        """owns_engine: the engine is closed with it; False where it completes too."""
+        """owns_engine: close the engine with the instructor; False if it completes too."""
         self._engine, self._tokenizer, self._dialect = engine, tokenizer, dialect
         self._owns_engine = owns_engine
         self._requests: NewestWins[str, str] = NewestWins()  # by document; superseded with a sentence
-        self._looked: tuple[Document, Span, int] | None = None  # the last quick look: of one list of actions
-        # Encoding, parsing and comparing take up to a second where much is selected.
+        self._looked: tuple[Document, Span, int] | None = None  # the last estimate, which all actions of one menu share
+        # Encoding, parsing and comparing take up to a second for a large selection.
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="instruct")
         self.configure(settings)
 
@@ -77,7 +77,9 @@ class Instructor:
         self._engine.resize(settings.cache_budget)
 
     def refusal(self, document: Document, selection: Span, action: Action) -> str | None:
-        """Why that can't be asked here, as far as a quick look tells: no model is asked, nothing parsed. Else None."""
+        """Why that can't be asked here; None if it can, as far as a quick estimate shows. No model is asked, nothing
+        parsed.
+        """
         reason = self._policy.refusal(document.uri, document.language_id)
         if reason is not None:
             return reason
@@ -91,17 +93,21 @@ class Instructor:
         self._engine.release(_key(uri))
 
     def close(self) -> None:
-        """End all requests, and the engine if it is the instructor's own. From any thread, since it waits for that."""
+        """End all requests, and the engine if it belongs to the instructor. From any thread, since it waits for the
+        engine.
+        """
         self._requests.supersede_all(ENDED)
         self._executor.shutdown(wait=False, cancel_futures=True)
         if self._owns_engine:
             self._engine.close()
 
     async def instruct(self, instruction: Instruction, on_text: OnText = _nothing) -> Outcome:
-        """Cancelling the task stops the model before its next token. RequestError with the sentence of a refusal.
+        """Carry out an instruction. Cancelling the task stops the model before its next token. Raises RequestError if
+        it
+        is refused.
 
-        on_text: called with the answer as the model has written it so far and the number of tokens so far, now and
-            then, on the event loop. Where the answer is no good, it begins anew.
+        on_text: called on the event loop, now and then, with the answer so far and its number of tokens. The text
+        starts again if a second sample is drawn.
         """
         started = time.perf_counter()
         reason = self._policy.refusal(instruction.document.uri, instruction.document.language_id)
@@ -126,7 +132,7 @@ class Instructor:
     async def _second(
         self, asked: InstructionRequest, request: asyncio.Future[str], on_text: OnText, first: Reading, work: AnswerCost
     ) -> tuple[Reading, AnswerCost]:
-        """Another sample where the first one is no good; the first one where this one is no better."""
+        """The better one of `first`, which is no good, and a second sample."""
         sampling = Sampling(SECOND, self._settings.top_p, SEED)
         text, cut_off, more = await self._answer(asked, request, on_text, sampling, work.generated_tokens)
         try:
@@ -159,7 +165,7 @@ class Instructor:
         sampling: Sampling = Sampling(),  # noqa: B008 - immutable
         earlier: int = 0,
     ) -> tuple[str, bool, AnswerCost]:
-        """One answer, and whether the token limit has ended it. earlier: tokens that were generated before."""
+        """One answer, and whether the token limit ended it. earlier: the number of tokens generated before."""
         form = self._dialect.instruct
         stops = form.stops + (form.explanation_stops if asked.instruction.action.name == "explain" else ())
         listener = Listener(self._tokenizer.token_bytes, stops, on_text, asked.code, earlier)
@@ -191,7 +197,7 @@ class Instructor:
         return text, result.finish[0] is Finish.LENGTH, _work(result)
 
     async def _apart(self, request: asyncio.Future[str], work: Callable[[], T]) -> T:
-        """Work for the processor, off the event loop."""
+        """Runs `work`, which needs the processor, on a thread."""
         running = asyncio.get_running_loop().run_in_executor(self._executor, work)
         done = await until_superseded(request, running)
         if done is None:
@@ -200,7 +206,7 @@ class Instructor:
 
 
 def _key(uri: str) -> tuple[str, str]:
-    """The slot of a document's actions, beside that of its completions."""
+    """The prefix cache key of a document's actions. Its completions have another one."""
     return "instruct", uri
 
 

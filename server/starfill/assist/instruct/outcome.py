@@ -1,4 +1,4 @@
-"""What an instruction is about, and what it comes to."""
+"""An instruction, and its outcome."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from starfill.util.json_names import json_name
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """selection: empty for what is around the cursor. problem: what diagnostics say, for "fix"; see `problem_text`."""
+    """selection: empty for the code around the cursor. problem: the text of a diagnostic, for "fix"; see
+    `problem_text`.
+    """
 
     document: Document
     selection: Span
@@ -22,10 +24,10 @@ class Instruction:
 
 @dataclass(frozen=True, slots=True)
 class AnswerCost:
-    """What an answer has cost. Times in milliseconds.
+    """The cost of an answer. Times in milliseconds.
 
-    prompt_tokens = cached_tokens + computed_tokens, of the first sample; the rest counts all samples.
-    steps: passes of the model in decode. samples: 2 where the first one did not parse.
+    prompt_tokens = cached_tokens + computed_tokens, of the first sample; everything else counts all samples.
+    steps: passes of the model in decode. samples: 2 if the first one did not parse.
     """
 
     prompt_tokens: int
@@ -39,7 +41,7 @@ class AnswerCost:
     total_ms: float
 
     def as_json(self) -> dict[str, int | float]:
-        """By the names of the protocol: camelCase."""
+        """With the protocol's names, in camelCase."""
         return {json_name(name): value for name, value in asdict(self).items()}
 
 
@@ -47,8 +49,9 @@ class AnswerCost:
 class Outcome:
     """What to show or to change, for exactly this version of the document.
 
-    span: the code that it is about, whole lines. text: the explanation, or the code as it would stand in the document.
-    edits: of the document, ascending; () where the text is to be shown, or to become a file of tests.
+    span: the whole lines that the instruction is about. text: the explanation, or the code as it would stand in the
+        document.
+    edits: ascending; () if the text is only shown, or becomes a file of tests.
     warning: what the user should know before accepting it, or None.
     """
 

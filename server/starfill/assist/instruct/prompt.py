@@ -1,4 +1,4 @@
-"""An instruction as the prompt that a model's family was tuned for."""
+"""The prompt for an instruction, in the form that the model's family was tuned for."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _FENCE = re.compile(r"^ {0,3}(`{3,})", re.MULTILINE)
 def instruction_ids(
     tokenizer: Tokenizer, dialect: Dialect, instruction: str, given: str = "", language: str = "python"
 ) -> tuple[int, ...]:
-    """The prompt for an instruction, control tokens as ids; the user's text never becomes one.
+    """The prompt for an instruction. Control tokens are ids; the user's text never becomes one.
 
-    given: the code that it is about, which stands beside it in a fenced block. language: what the fence says it is.
+    given: the code that it is about, in a fenced block of the prompt. language: the block's language.
     """
     form = dialect.instruct
     asked = with_code(instruction, given, language)
@@ -25,11 +25,13 @@ def instruction_ids(
 
 
 def with_code(instruction: str, given: str, language: str = "python") -> str:
-    """An instruction behind the code that it is about, so that a second one on the same code finds it computed."""
+    """The code first, then the instruction, so that a second instruction on the same code finds it in the prefix
+    cache.
+    """
     return f"{fenced(given, language)}\n\n{instruction}" if given else instruction
 
 
 def fenced(code: str, language: str) -> str:
-    """Code as a block of Markdown."""
+    """The code as a fenced block of Markdown."""
     fence = max(("```", *(f"{mark}`" for mark in _FENCE.findall(code))), key=len)
     return f"{fence}{language}\n{code}\n{fence}"

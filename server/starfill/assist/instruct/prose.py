@@ -1,4 +1,4 @@
-"""Which lines of a model's answer are sentences and which may be code. Guesses, on the side of code."""
+"""Which lines of a model's answer are sentences, and which may be code. In doubt, code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TELLING = frozenset(
 
 
 def is_sentence(line: str) -> bool:
-    """Whether a line reads like a sentence, or the part of one, and has nothing in it that only code has."""
+    """Whether a line reads like a sentence or a part of one, and contains nothing that only code has."""
     text = _MARK.sub("", line.strip()).replace("**", "")
     text = _ASIDE.sub("", _QUOTED.sub("Name", text)).strip()
     if not text or _CODE.search(text):
@@ -31,12 +31,12 @@ def is_sentence(line: str) -> bool:
     if text.endswith(_END) and text[0].isupper() and not text.isupper():
         return len(words) > 1 or bool(_ALONE.intersection(words)) or text[-1] == "!"
     if text.endswith(_END) and not text[0].isascii():
-        return True  # scripts without capitals
+        return True  # a script without capital letters
     return len(words) >= (4 if text[0].isupper() else 7) and len(_TELLING.intersection(words)) >= 2
 
 
 def is_prose(paragraph: list[str]) -> bool:
-    """Whether lines are sentences that run on from line to line."""
+    """Whether the lines are sentences that run on from line to line."""
     return is_sentence(" ".join(line.strip() for line in paragraph))
 
 
@@ -53,7 +53,7 @@ def without_beginning(lines: list[str]) -> list[str]:
 
 
 def without_end(lines: list[str]) -> list[str]:
-    """Without the sentences at the margin, and the blank lines, at the end."""
+    """Without the unindented sentences and the blank lines at the end."""
     while lines:
         if not lines[-1].strip():
             lines = lines[:-1]

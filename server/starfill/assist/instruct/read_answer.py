@@ -1,4 +1,4 @@
-"""What an answer comes to: the explanation, or the code with the edits that bring it into the document."""
+"""From an answer to an explanation, or to edits of the document."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ REPEATED = "the model began to repeat itself, so nothing is changed: try less co
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """parses: whether the document does afterwards; None when nobody can tell. edits: () for what is only shown.
+    """parses: whether the document does after the edits; None if nobody can tell. edits: () if the text is only shown.
 
-    refusal: why it can't be used, though another sample may do better.
+    refusal: why the answer can't be used; another sample may be better.
     """
 
     text: str
@@ -37,7 +37,9 @@ class Reading:
 
 
 def read(asked: InstructionRequest, answer: str, cut_off: bool) -> Reading:
-    """Parses the document. Raises RequestError where the answer can't be used, and another one would be no better.
+    """Read an answer, and parse the document with it. Raises RequestError if it can't be used and a second sample would
+    be
+    no better.
 
     cut_off: the token limit ended the answer.
     """

@@ -1,4 +1,4 @@
-"""Lines that a model has indented in its own way, in the document's."""
+"""Converts the indentation of a model's lines to the document's."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from starfill.code.indentation import indent_of, unit_of, with_spaces, with_tabs
 
 
 def in_unit(lines: list[str], shown: Sequence[str], around: Sequence[str]) -> list[str]:
-    """With tabs or spaces, and as many of them, as the lines that the model was shown, else as those around.
+    """Indent with tabs or spaces, and with as many of them, as the lines that the model was shown; if those don't tell,
+    as
+    the lines around.
 
-    Lines that it was shown stay as they are. Spaces become other spaces only where the model has used them all along.
+    Lines that the model was shown stay as they are. The number of spaces changes only if the model was consistent.
     """
     wanted = unit_of(shown) or unit_of(around)
     if wanted is None:
@@ -40,7 +42,7 @@ def _in_steps(lines: list[str], known: Collection[str], wanted: int | None) -> l
 
 
 def _step(lines: Iterable[str]) -> int | None:
-    """How many spaces a block is usually farther in than the line that opens it."""
+    """The usual number of spaces between a block and the line that opens it."""
     steps = Counter(
         len(indent_of(inner)) - len(indent_of(outer))
         for outer, inner in pairwise(line for line in lines if line.strip())

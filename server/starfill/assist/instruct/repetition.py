@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-LONGEST = 400  # characters that are repeated
-LEAST = 100  # characters of repetition in all; rows of numbers are shorter, or stand in the source too
+LONGEST = 400  # characters of the piece that is repeated
+LEAST = 100  # characters of all repetitions together; rows of numbers are shorter, or are in the source too
 REPEATS = 4
 
 
 def first_repetition_end(text: str, source: str = "") -> int | None:
-    """Where the first of the repeated pieces at the end of `text` ends; None where the text doesn't repeat itself.
+    """The end of the first of the repeated pieces at the end of `text`; None if the text doesn't repeat itself.
 
-    source: the code that the text is about; a repetition that stands in it too is none.
+    source: the code that the text is about. A repetition that is in the source too is allowed.
     """
     for length in range(1, min(LONGEST, len(text) // REPEATS) + 1):
         least = max(REPEATS * length, LEAST)

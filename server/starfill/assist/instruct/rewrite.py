@@ -1,4 +1,4 @@
-"""A target as the model sees it, and the model's code as it stands in the document."""
+"""The code that the model is given, and the code that it returns, fitted into the document."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from starfill.text.diff import differences, lines_of
 from starfill.text.document import Document
 from starfill.text.position import Span
 
-AROUND = 4_000  # characters to either side in which the document's unit of indentation is looked for
+AROUND = 4_000  # characters to either side that are searched for the document's unit of indentation
 
-_AT_MARGIN = ("#", "//", "--")  # comments and preprocessor lines, which may stand at the margin of any block
+_AT_MARGIN = ("#", "//", "--")  # comments and preprocessor lines, which may be unindented in any block
 _LONG_QUOTES = ('"""', "'''")
 _BACKQUOTED = frozenset({"go", "javascript", "javascriptreact", "typescript", "typescriptreact"})
 _TRAILING_SPACE_MATTERS = frozenset({"markdown", "mdx"})
 
 
 def given(document: Document, span: Span) -> str:
-    """The text of `span` as the model sees it: lines joined by "\\n", without the indentation that they share.
+    """The text of `span` as the model sees it: lines joined by "\n", without their common indentation.
 
     Blank lines around it, and white space on blank lines, are left out. Lines that begin inside a string, and comments
-    at the margin, don't count for what is shared.
+    without indentation, don't count for the common indentation.
     """
     return "\n".join(_Target.of(document, span).shown)
 
 
 def fitted(code: str, document: Document, span: Span) -> str:
-    """`code` as it would stand in the place of `span`, of which the model has seen `given`.
+    """The model's `code`, for the text `given`, as it would stand in the place of `span`.
 
-    A line that the model has left as it was is the target's own, to the last character. Others get the target's
-    indentation and line ends and the document's tabs or spaces. Blank lines around and the last line end are its own.
+    A line that the model left unchanged is taken from the document, character by character. Other lines get the span's
+    indentation and line ends, and the document's tabs or spaces. The span's blank lines around and its last line end
+    are kept.
     """
     target = _Target.of(document, span)
     lines = _plain_lines(code)
@@ -57,8 +58,9 @@ def fitted(code: str, document: Document, span: Span) -> str:
 class _Target:
     """text: all of it. head, tail: what stands around its lines: blank lines, and the last line's end.
 
-    lines: from the first to the last that isn't blank. ends: their line ends; the last one's if more were to follow.
-    margin: the indentation that they share. shown: the lines without it, as far as they have it.
+    lines: from the first to the last that isn't blank. ends: their line ends; for the last line, the one to use if more
+        lines follow.
+    margin: the common indentation. shown: the lines without it, as far as they have it.
     eol: the line end of new lines. loose: whether a string in it has lines without the margin.
     """
 
@@ -101,14 +103,14 @@ class _Target:
 
 
 def _plain_lines(code: str) -> list[str]:
-    """Lines without line ends, blank ones empty, none of them at either end."""
+    """Lines without line ends. Blank ones are empty, and there are none at either end."""
     lines = [line if line.strip() else "" for line in code.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     full = [at for at, line in enumerate(lines) if line]
     return lines[full[0] : full[-1] + 1] if full else []
 
 
 def _shared(lines: Iterable[str]) -> str:
-    """The indentation that all of these have, but for blank ones."""
+    """The indentation that all lines but blank ones have in common."""
     indents = [indent_of(line) for line in lines if line.strip()]
     shared = min(indents, key=len, default="")
     while not all(indent.startswith(shared) for indent in indents):
@@ -117,7 +119,7 @@ def _shared(lines: Iterable[str]) -> str:
 
 
 def _openers(lines: Sequence[str], language: str) -> list[int | None]:
-    """For each line that begins inside a string of several lines, which line opened it."""
+    """For each line that begins inside a string of several lines, the number of the line that opened it."""
     quotes = (*_LONG_QUOTES, "`") if language in _BACKQUOTED else _LONG_QUOTES
     openers: list[int | None] = []
     quote, opener = None, None
@@ -130,10 +132,10 @@ def _openers(lines: Sequence[str], language: str) -> list[int | None]:
 
 
 def _dedented(lines: list[str], target: _Target, language: str) -> list[str]:
-    """Without the indentation that the lines share: the model may have written the target's too.
+    """Without the lines' common indentation: the model may have written the span's indentation too.
 
-    The first line may have lost what the others have. Of all readings the one counts that has the most of the target's
-    lines.
+    The first line may have lost what the others have. Of the possible readings, the one counts that contains the most
+    lines of the span.
     """
     firsts = [""]
     if lines[0] == lines[0].lstrip():
@@ -149,7 +151,7 @@ def _dedented(lines: list[str], target: _Target, language: str) -> list[str]:
 
 
 def _placed(lines: list[str], target: _Target, language: str) -> list[str]:
-    """With the target's margin; inside strings only where the target's strings and the opening line have it."""
+    """With the span's margin. Inside strings, only if the span's strings and the opening line have it."""
     placed = []
     for line, opener in zip(lines, _openers(lines, language), strict=True):
         if opener is None:

@@ -1,4 +1,4 @@
-"""What an action is about: the selected lines, or the function or class around the cursor."""
+"""The code an action is about: the selected lines, or the function or class around the cursor."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from starfill.text.position import Span
 
 
 def target(document: Document, selection: Span) -> Span | None:
-    """The whole lines, without the last one's line end, that an action on `selection` is about.
+    """The whole lines that an action on `selection` is about, without the last one's line end.
 
-    Selected text is widened to its lines; white space at its ends doesn't count. An empty selection means the smallest
-    function or class around it, with its decorators and the comment right above. None where there is nothing.
+    A selection is widened to its lines; white space at its ends doesn't count. An empty selection means the smallest
+    function or class around it, with its decorators and the comment right above. None if there is nothing.
     """
     if selection.start < selection.end:
         return selected_lines(document, selection)
@@ -19,7 +19,7 @@ def target(document: Document, selection: Span) -> Span | None:
 
 
 def selected_lines(document: Document, selection: Span) -> Span | None:
-    """The lines with selected text on them; None where only white space is selected."""
+    """The selected lines; None if only white space is selected."""
     text = document.slice(selection.start, selection.end)
     if not text.strip():
         return None

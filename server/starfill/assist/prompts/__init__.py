@@ -1,1 +1,1 @@
-"""What each family of models was trained on: control tokens, chat templates, and both as token ids."""
+"""What each family of models was trained on: control tokens and chat templates, as text and as token ids."""

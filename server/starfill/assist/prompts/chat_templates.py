@@ -1,4 +1,4 @@
-"""The forms in which models were tuned to take instructions, as data; from their cards and chat templates."""
+"""The forms in which models were tuned to take instructions, as data. From their cards and chat templates."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ ALPACA = Instruct(
     "### Instruction:\n{instruction}\n\n### Response:",
     stops=("\n### Instruction:",),
 )
-# The bundled model has learned explanations from docstrings, and often goes on with what follows one in a file.
+# The bundled model learned explanations from docstrings, and often continues with what follows a docstring in a file.
 ALPACA_BUNDLED = replace(ALPACA, explanation_stops=('"""', "\n```"))
 
-# For models that were only pretrained: a conversation to go on with, in the manner of the Tech Assistant prompt that
-# StarCoder's card recommends, in words of our own.
+# For models that were only pretrained: a conversation to continue, like the Tech Assistant prompt that StarCoder's card
+# recommends, but in our own words.
 DIALOGUE = Instruct(
     text="""\
 The following are questions of programmers and the answers of an experienced colleague. The answers are correct, short

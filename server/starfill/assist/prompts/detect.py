@@ -1,4 +1,4 @@
-"""Which family a checkpoint belongs to, and that family in the ids of its tokenizer."""
+"""Which family a checkpoint belongs to, and the family's dialect in the ids of its tokenizer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ from starfill.errors import CheckpointError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sign:
-    """What tells a family; all that is given must hold. chat: stands in the chat template. name: in the name."""
+    """What tells a family; every given field must match. chat: stands in the chat template. name: stands in the
+    name.
+    """
 
     family: Family
     tokens: tuple[str, ...] = ()
@@ -49,7 +51,7 @@ class Sign:
         )
 
 
-# The first that fits decides. One sentinel is enough: a checkpoint that lacks the others is broken, and is told so.
+# The first match decides. One sentinel is enough: a checkpoint that lacks the others is broken, and is refused.
 SIGNS = (
     Sign(family=CODELLAMA_70B, tokens=("<step>",)),
     Sign(family=CODELLAMA, tokens=("▁<PRE>",)),
@@ -73,12 +75,12 @@ SIGNS = (
     Sign(family=PLAIN),
 )
 
-# By the name that a model is published under; the first that is part of it decides.
+# By the name that a model is published under. The first name that is contained in it decides.
 NAMES = (
     ("starfill", STARFILL),
     ("starcoder2", STARCODER2),
     ("wizardcoder-python", WIZARDCODER_PYTHON),
-    ("wizardcoder-33b", WIZARDCODER_PYTHON),  # of DeepSeek's model, asked as those are
+    ("wizardcoder-33b", WIZARDCODER_PYTHON),  # based on DeepSeek's model, with this form of instructions
     ("wizardcoder", WIZARDCODER),
     ("santacoder", SANTACODER),
     ("starcoder", STARCODER),
@@ -98,16 +100,16 @@ NAMES = (
 )
 
 _TUNED = re.compile(r"instruct|chat|\bit\b", re.IGNORECASE)
-_LIKE_A_TAG = re.compile(r"</?[a-z]+\d?>")  # </s> may be meant, as HTML
+_LIKE_A_TAG = re.compile(r"</?[a-z]+\d?>")  # but not </s>, which may be meant: HTML has it
 
 
 def detect(identity: Identity, chosen: str = "auto") -> Dialect:
-    """The dialect to speak to a checkpoint in. chosen: a family's name, which overrules what the checkpoint looks like.
+    """The dialect of a checkpoint. chosen: a family's name, which overrules what the checkpoint looks like.
 
-    Raises CheckpointError when the tokenizer lacks a control token of the family, or it isn't one token.
+    Raises CheckpointError if the tokenizer lacks a control token of the family, or splits it.
     """
     family = _family(identity, chosen)
-    if family is PLAIN and identity.bos:  # of the other families it is known
+    if family is PLAIN and identity.bos:  # the other families' is known
         family = replace(family, bos=identity.bos)
     instruct = _instruct(family, identity)
     missing = [token for token in _needed(family, instruct) if token not in identity.special]
@@ -120,7 +122,7 @@ def detect(identity: Identity, chosen: str = "auto") -> Dialect:
 
 
 def family_named(names: Iterable[str]) -> Family | None:
-    """The family of a model of which only names are known; None where they tell nothing."""
+    """The family of a model of which only names are known; None if they don't tell."""
     for name in names:
         for part, family in NAMES:
             if part in name.lower().replace("_", "-"):
@@ -129,7 +131,7 @@ def family_named(names: Iterable[str]) -> Family | None:
 
 
 def controls_of(family: Family) -> tuple[str, ...]:
-    """All control tokens that its prompts, its forms of instructions and its answers may hold."""
+    """All control tokens that the family's prompts, forms of instructions and answers may contain."""
     forms = (token.strip() for form in family.instruct for token in form.controls)
     tokens = (family.bos, family.header_control, *family.sentinels, *family.controls, *forms, *family.ends)
     return tuple(dict.fromkeys(token for token in tokens if token))
@@ -149,7 +151,9 @@ def _family(identity: Identity, chosen: str) -> Family:
 
 
 def _instruct(family: Family, identity: Identity) -> Instruct:
-    """The form that the chat template means; without one the name tells whether the model was tuned for any."""
+    """The form of instructions that the chat template means. Without a template, the name tells whether the model was
+    tuned for any.
+    """
     chat = identity.chat_template
     for form in family.instruct:
         if not form.mark or (chat and form.mark in chat):

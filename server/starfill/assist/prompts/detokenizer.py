@@ -1,4 +1,4 @@
-"""Token ids to text while they arrive."""
+"""From token ids to text while they arrive."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 
 class Detokenizer:
-    """Decodes one candidate's tokens as they come, holding back the bytes of an unfinished character.
+    """Decodes the tokens of one candidate as they arrive. It holds back the bytes of an unfinished character.
 
-    skip: bytes at the start that aren't part of the answer (the healed end of the prompt).
-    Bytes that are no UTF-8 come out as U+FFFD, where `postprocess` cuts.
+    skip: the number of bytes at the start that aren't part of the answer (the healed end of the prompt).
+    Bytes that aren't valid UTF-8 become U+FFFD, where `postprocess` cuts.
     """
 
     def __init__(self, token_bytes: Sequence[bytes], skip: int = 0) -> None:
@@ -19,7 +19,7 @@ class Detokenizer:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, token: int) -> str:
-        """The text that this token completes; often "" in the middle of a character."""
+        """The text that this token completes; "" in the middle of a character."""
         data = self._token_bytes[token]
         skipped = min(self._skip, len(data))
         self._skip -= skipped
@@ -27,6 +27,6 @@ class Detokenizer:
 
 
 def decode(token_bytes: Sequence[bytes], ids: Iterable[int], skip: int = 0) -> str:
-    """The text of whole tokens, without the bytes of a character that isn't finished."""
+    """The text of whole tokens, without the bytes of an unfinished character at the end."""
     detokenizer = Detokenizer(token_bytes, skip)
     return "".join(map(detokenizer.feed, ids))

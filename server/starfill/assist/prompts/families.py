@@ -1,7 +1,7 @@
-"""The families that Starfill speaks to as they were trained.
+"""The families, each with the prompts that it was trained on.
 
-Sources: the models' cards, papers and reference code. SPM stands only where a family was trained with it, in that
-family's own variant. A further family is one more row here, a sign in `detect` and a name in `config/choices.py`.
+Sources: the models' cards, papers and reference code. SPM is given only where a family was trained with it, in that
+family's own variant. To add a family: a row here, a sign in `detect` and a name in `config/choices.py`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ STARFILL = Family(  # the bundled model; training/samples.py says what it has se
     ends=("<|endoftext|>",),
     instruct=(ALPACA_BUNDLED,),
 )
-STARCODER = Family(  # metadata stood before the code when training cut a file in three, so it is part of the prefix
+# in training, metadata stood before the code when a file was cut in three, so it is part of the prefix
+STARCODER = Family(
     name="starcoder",
     sentinels=_STARCODER_SENTINELS,
     psm=_STARCODER_PSM,
@@ -68,7 +69,7 @@ SANTACODER = Family(
     spm="<fim-prefix><fim-suffix>{suffix}<fim-middle>{text}",
     ends=("<|endoftext|>",),
 )
-STARCODER2 = Family(  # every file began with <file_sep>, and with its path or without (paper, section 5.1)
+STARCODER2 = Family(  # every file began with <file_sep>, with its path or without (paper, section 5.1)
     name="starcoder2",
     sentinels=_STARCODER_SENTINELS,
     psm="<file_sep>" + _STARCODER_PSM,
@@ -136,7 +137,7 @@ CODESTRAL = Family(
     ends=("</s>",),
     instruct=(MISTRAL_CHAT,),
 )
-PLAIN = Family(  # anything else that completes text
+PLAIN = Family(  # any other model that completes text
     name="plain",
     instruct=(CHATML, LLAMA_2, replace(ALPACA, mark="### Instruction:")),
 )

@@ -1,6 +1,6 @@
-"""Prompt templates: strings as a model's card prints them, with control tokens and {fields}, made into token ids.
+"""Prompt templates: texts as a model's card prints them, with control tokens and {fields}, converted to token ids.
 
-A template is cut into pieces before anything is filled in, so that what a field holds can never become a control token.
+A template is cut into pieces before anything is filled in. So the text of a field can never become a control token.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from starfill.assist.prompts.tokenizer import Tokenizer
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A place to fill in, written {name}."""
+    """A field to fill in, written {name}."""
 
     name: str
 
@@ -41,9 +41,9 @@ def cut(template: str, controls: Mapping[str, int]) -> tuple[Piece, ...]:
 def fill(
     pieces: Sequence[Piece], values: Mapping[str, str], tokenizer: Tokenizer, bos: int | None = None
 ) -> tuple[int, ...]:
-    """Token ids of a template with text for its fields; text between two control tokens is encoded as one.
+    """The token ids of a template with texts for its fields. Text between two control tokens is encoded as one.
 
-    bos: the id that stands first. The first text, unless a control token stands before it, begins the sequence: see
+    bos: the id that comes first. The first text, unless a control token stands before it, begins the sequence: see
     `Tokenizer.encode`.
     """
     ids = [] if bos is None else [bos]

@@ -1,4 +1,4 @@
-"""What `assist` needs of a tokenizer; `checkpoint.tokenizer` provides it, tests bring a toy."""
+"""What `assist` needs of a tokenizer. `checkpoint.tokenizer` provides it; tests bring a toy."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""What an NVIDIA GPU computes with: Triton kernels, and passes of few rows as CUDA graphs. Triton stays in here."""
+"""Computing on an NVIDIA GPU: Triton kernels, and passes of few rows as CUDA graphs. Only this folder imports
+Triton.
+"""
 
 import os
 
-# Kernels may fuse a product and a sum, as they could before Triton 3.9 began to announce another default.
+# Allow kernels to fuse a product and a sum, which was the default before Triton 3.9 announced another one.
 os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")

@@ -1,8 +1,8 @@
 """Attention of a step's rows over the keys and values of their own sequences.
 
-Keys are taken in spans at fixed positions; each is one program's, which leaves its softmax unfinished: the peak of the
-scores, the sum of exp2(score - peak), and the values mixed with those weights. `combine` adds the spans up in order.
-So a row gets the same bits however many rows there are, and whatever else is in the cache.
+Keys are divided into spans at fixed positions. One program computes one span, and leaves its softmax unfinished: the
+maximum of the scores, the sum of exp2(score - maximum), and the values weighted with these. `combine` adds the spans up
+in order. So a row gets the same bits however many rows there are, and whatever else is in the cache.
 """
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators
 
@@ -38,9 +38,10 @@ def attend(
 ):
     """q [R, KV_HEADS * GROUP, DIM] -> peaks, sums float32 [R, heads, spans], mixed float32 [R, heads, spans, DIM].
 
-    Grid (R / SHARED, KV_HEADS, spans). A span is BLOCKS blocks of KEYS keys; what lies out of a row's sight stays
-    unwritten. A program takes SHARED rows with GROUP query heads each (LANES: the next power of two), so that rows of
-    one sequence read its keys once. scale: of the scores, times log2(e). WINDOW: 0 for all. The rest is as in `spread`.
+    Grid (R / SHARED, KV_HEADS, spans). A span is BLOCKS blocks of KEYS keys; a span that a row can't see isn't written.
+    A program takes SHARED rows with GROUP query heads each (LANES: the next power of two), so that rows of one sequence
+    read its keys once. scale: of the scores, times log2(e). WINDOW: 0 for all. The other arguments are those of
+    `spread`.
     """
     heads = KV_HEADS * GROUP
     begin, kv_head, span = tl.program_id(0) * SHARED, tl.program_id(1), tl.program_id(2)
@@ -56,7 +57,7 @@ def attend(
     for leader in range(tl.minimum(SHARED, rows - begin)):
         base = tl.load(addresses + begin + leader)
         before = tl.load(addresses + begin + leader - 1, mask=leader > 0, other=0)
-        if base != before:  # the first row of its sequence computes for all of them
+        if base != before:  # the first row of a sequence computes for all of its rows
             mine = filled & (address == base)
             furthest = tl.max(tl.where(mine, position, -1), 0)
             nearest = tl.min(tl.where(mine, position, furthest), 0)
@@ -79,7 +80,7 @@ def attend(
                         seen = seen & (at[None, :] > position[:, None] - WINDOW)
                     scores = tl.where(seen, scores, float("-inf"))
                     higher = tl.maximum(peak, tl.max(scores, 1))
-                    level = tl.where(higher == float("-inf"), 0.0, higher)  # a row that sees nothing here yet
+                    level = tl.where(higher == float("-inf"), 0.0, higher)  # a row that has seen no key yet
                     weights = tl.exp2(scores - level[:, None])
                     fade = tl.exp2(peak - level)
                     total = total * fade + tl.sum(weights, 1)
@@ -106,9 +107,9 @@ def combine(
     WINDOW: tl.constexpr,
     CHUNK: tl.constexpr,
 ):
-    """What `attend` left of each span of SPAN keys -> out [R, HEADS, DIM] in its dtype. Grid (R, HEADS).
+    """The results of `attend` for each span of SPAN keys -> out [R, HEADS, DIM] in its dtype. Grid (R, HEADS).
 
-    CHUNK spans at a time, at fixed places.
+    CHUNK spans are added at a time, at fixed places.
     """
     row, head = tl.program_id(0), tl.program_id(1)
     position = tl.load(positions + row).to(tl.int32)

@@ -1,4 +1,4 @@
-"""Products of more than 16 rows: weights in full, some output features at a time, for torch's matrix product."""
+"""Products of more than 16 rows: some columns of the weights are dequantized, then multiplied by torch, and so on."""
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from starfill.engine.cuda.packed_product import codes_at, load_words
 from starfill.engine.cuda.packed_weights import PackedWeights
 from starfill.engine.cuda.tuning import SCRATCH
 
-TILE = 128  # output features that are in full at a time: a multiple of this
+TILE = 128  # output features that are dequantized at a time are a multiple of this
 
 
 @triton.jit
@@ -21,7 +21,9 @@ def dequantize(
     words, scales, zeros, out, start, width, K, columns, groups,
     BITS: tl.constexpr, GRAIN: tl.constexpr, SPAN: tl.constexpr, COLUMNS: tl.constexpr, HAS_ZEROS: tl.constexpr,
 ):  # fmt: skip
-    """Weights of output features start.. -> out [width, K]. Programs: (columns, blocks). See `product.product`."""
+    """Weights of the output features from `start` on -> out [width, K]. Programs: (columns, blocks). See
+    `product.product`.
+    """
     PLACES: tl.constexpr = 2 if BITS == 8 else 4
     row = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
     block = tl.program_id(1)
@@ -50,9 +52,9 @@ def dequantize(
 
 
 def many_rows(linear: PackedWeights, x: torch.Tensor, room: torch.Tensor | None = None) -> torch.Tensor:
-    """x [T, K] in the layer's dtype -> [T, N] in that dtype: weights in full, some output features at a time.
+    """x [T, K] in the layer's dtype -> [T, N] in that dtype, some output features at a time.
 
-    room: for them, [elements] in that dtype; None for what all layers share.
+    room: a buffer for dequantized weights, [elements] in that dtype; None for the one that all layers share.
     """
     if linear.order is not None:
         x = x.index_select(1, linear.order)
@@ -69,7 +71,9 @@ def many_rows(linear: PackedWeights, x: torch.Tensor, room: torch.Tensor | None 
 
 
 def full(linear: PackedWeights, start: int, stop: int, room: torch.Tensor) -> torch.Tensor:
-    """The weights of output features start..stop, [stop - start, K] in the layer's dtype and order, in `room`."""
+    """The weights of output features start..stop, [stop - start, K] in the layer's dtype and order, written to
+    `room`.
+    """
     width, (blocks, columns, _) = stop - start, linear.words.shape
     weights = room[: width * linear.in_features].view(width, linear.in_features)
     dequantize[(triton.cdiv(width, 64), blocks)](
@@ -93,5 +97,5 @@ def full(linear: PackedWeights, start: int, stop: int, room: torch.Tensor) -> to
 
 @cache
 def scratch(device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-    """Room for some columns of any layer's weights, shared by all layers: passes follow one another."""
+    """A buffer for some columns of any layer's weights. All layers share it, since passes follow one another."""
     return torch.empty(SCRATCH // dtype.itemsize, dtype=dtype, device=device)

@@ -1,8 +1,8 @@
-"""What a step computes between its products, a row by itself: adding up parts, norms, rotation, activations.
+"""What a step computes between its products, row by row: sums of parts, norms, rotation, activations.
 
-A product leaves its sum over the input features in parts [splits, R, width] float32 (`CudaLinear.parts`); the kernel
-that needs the result adds them up in order. Each program has a row of its own, or a piece of one, so that a row gets
-the same bits however many there are; the grid's first dimension is R.
+A product leaves its sum over the input features in parts [splits, R, width] float32 (`CudaLinear.parts`). The kernel
+that needs the result adds them up in order. Each program has one row, or a piece of one, so that a row gets the same
+bits however many there are. The first dimension of the grid is R.
 """
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators
 
@@ -11,8 +11,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-COLUMN = ("positions", "capacities", "addresses")  # arguments that stand in a table, each layer's elsewhere
-ALIGNED = tl.constexpr(16)  # bytes, of KV storage; without the hint it would be read and written number by number
+COLUMN = ("positions", "capacities", "addresses")  # arguments in a table, at another place for each layer
+ALIGNED = tl.constexpr(16)  # bytes, of KV storage; without this hint it would be read and written one number at a time
 NONE = tl.constexpr(0)
 RELU = tl.constexpr(1)
 SILU = tl.constexpr(2)
@@ -22,7 +22,7 @@ GELU_TANH = tl.constexpr(4)
 
 @triton.jit
 def _summed(parts, bias, row, column, inside, WIDTH: tl.constexpr, SPLITS: tl.constexpr):
-    """The parts' sum, and the bias if any, at some columns of a row: float32."""
+    """The sum of the parts, and of the bias if there is one, at some columns of a row: float32."""
     at = row * WIDTH + column
     total = tl.load(parts + at, mask=inside, other=0.0)
     for split in tl.static_range(1, SPLITS):
@@ -45,9 +45,9 @@ def settle(
     BLOCK: tl.constexpr,
     SPLITS: tl.constexpr,
 ):
-    """x float32 [R, WIDTH] += parts' sum + bias; h [R, WIDTH] = norm(x) in h's dtype. Grid (R,).
+    """x float32 [R, WIDTH] += sum of the parts + bias; h [R, WIDTH] = norm(x) in h's dtype. Grid (R,).
 
-    parts None: there is nothing to add. shift None: RMSNorm, else LayerNorm. BLOCK: WIDTH or more.
+    parts None: nothing is added. shift None: RMSNorm, else LayerNorm. BLOCK: at least WIDTH.
     """
     row = tl.program_id(0)
     i = tl.arange(0, BLOCK)
@@ -77,7 +77,7 @@ def _head(
     SPLITS: tl.constexpr,
     DIM: tl.constexpr,
 ):
-    """One head of one row, turned by its position if there is a `cos` (see rotary.py): float32 [DIM]."""
+    """One head of one row, rotated by its position if there is a `cos` (see rotary.py): float32 [DIM]."""
     i = tl.arange(0, DIM)
     value = _summed(parts, bias, row, head * DIM + i, i < DIM, WIDTH, SPLITS)
     if cos is not None:
@@ -112,8 +112,8 @@ def spread(
 ):
     """Queries to q [R, HEADS, DIM], keys and values into each row's cache, in q's dtype. Grid (R, HEADS + 2 KV_HEADS).
 
-    positions, capacities, addresses int64 [R]: where a row stands in its sequence, how many positions that one's
-    storage [2, KV_HEADS, capacity, DIM] of this layer has room for, and where that is. cos and sin, if any: float32
+    positions, capacities, addresses int64 [R]: a row's position in its sequence; the number of positions in the storage
+    [2, KV_HEADS, capacity, DIM] of that sequence and this layer; the storage's address. cos and sin, if any: float32
     [R, DIM].
     """
     row, head = tl.program_id(0), tl.program_id(1)
@@ -123,7 +123,7 @@ def spread(
         turned = _head(q_parts, q_bias, cos, sin, row, head, Q_WIDTH, Q_SPLITS, DIM)
         tl.store(q + (row * HEADS + head) * DIM + i, turned.to(kept))
     else:
-        plane = head - HEADS  # of the storage: the keys' heads, then the values'
+        plane = head - HEADS  # of the storage: first the heads of the keys, then those of the values
         place = plane * tl.load(capacities + row) + tl.load(positions + row)
         storage = tl.multiple_of(tl.load(addresses + row).to(tl.pointer_type(kept)), ALIGNED)
         if plane < KV_HEADS:
@@ -163,9 +163,10 @@ def activate(
     GATE_SPLITS: tl.constexpr,
     KIND: tl.constexpr,
 ):
-    """out [R, WIDTH] = f(up), or f(gate) * up where there is one, in out's dtype. Grid (R, WIDTH / BLOCK).
+    """out [R, WIDTH] = f(up), or f(gate) * up if there is a gate, in out's dtype. Grid (R, WIDTH / BLOCK).
 
-    UP_WIDTH, GATE_WIDTH: of the parts' rows, which may go on. With KIND NONE it is what a linear comes to.
+    UP_WIDTH, GATE_WIDTH: the widths of the parts' rows, which may be wider. With KIND NONE, out is the sum of the
+    parts.
     """
     row = tl.program_id(0)
     i = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)

@@ -1,11 +1,11 @@
-"""Products with packed weights; how they are packed is said in packed_weights.py.
+"""Products with packed weights, whose format is described in packed_weights.py.
 
-`product` takes up to 16 rows: each program makes `COLUMNS` output features out of some blocks of input features, and
+`product` takes up to 16 rows. Each program computes `COLUMNS` output features from some blocks of input features, and
 writes float32 sums that its caller adds up in order. All rows are computed in the same way whatever their number.
 
-Reading a weight must not take longer than its bits do to arrive, so little is done to a code: a pair of them is masked
-out of a word, each half of it then is the bits of a subnormal number, q * 2^-24 in fp16, which one multiplication and
-addition for both bring to (q - zero) * 2^-9. That is exact, tensor cores multiply it at full speed, and the scale is
+Converting a weight must not take longer than reading it, so few instructions are spent on a code. A pair of codes is
+masked out of a word. Each half of it is then the bits of a subnormal number, q * 2^-24 in fp16. One multiplication and
+addition for both bring it to (q - zero) * 2^-9. That is exact, tensor cores multiply it at full speed, and the scale is
 applied once a group in float32.
 """
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators
@@ -24,10 +24,11 @@ INTERPRETED = tl.constexpr(triton.knobs.runtime.interpret)
 
 @triton.jit
 def matrix_product(a, b, added):
-    """a @ b + added in float32, each row to the same bits wherever it stands.
+    """a @ b + added in float32. Each row gets the same bits wherever it stands.
 
-    Triton's interpreter takes bfloat16 numbers for integers there, and the rows of a BLAS's float32 product differ with
-    their places. In float64 16-bit numbers have exact products and sums that are next to exact.
+    For Triton's interpreter, which takes bfloat16 numbers for integers in a product, and where the rows of a BLAS's
+    float32 product differ with their places. In float64 the products of 16-bit numbers are exact, and their sums next
+    to exact.
     """
     if INTERPRETED:
         found = tl.dot(a.to(tl.float64), b.to(tl.float64), out_dtype=tl.float64).to(tl.float32) + added
@@ -55,7 +56,7 @@ def load_words(words, n, there, PART: tl.constexpr, BITS: tl.constexpr):
 
 @triton.jit
 def codes_at(low, high, PLACE: tl.constexpr, AT: tl.constexpr, BITS: tl.constexpr):
-    """The codes at a place of both halves of each word, their low ends moved to bit `AT` of the halves."""
+    """The codes at one place of both halves of each word, shifted so that they begin at bit `AT` of the halves."""
     if BITS == 3:
         pairs = ((low >> (2 * PLACE)) & 0x00030003) | (((high >> PLACE) & 0x00010001) << 2)
     else:
@@ -67,9 +68,11 @@ def codes_at(low, high, PLACE: tl.constexpr, AT: tl.constexpr, BITS: tl.constexp
 
 @triton.jit
 def numbers(pairs, zero, AT: tl.constexpr):
-    """Pairs of codes int32 [N, 16], their low ends at bit `AT` -> q * UNIT - zero [N, 32]; zero [N] in units too."""
+    """Pairs of codes int32 [N, 16] that begin at bit `AT` -> q * UNIT - zero [N, 32]. zero [N] is in units of UNIT
+    too.
+    """
     BFLOAT: tl.constexpr = zero.dtype == tl.bfloat16
-    if INTERPRETED and BFLOAT:  # which it can't compute with
+    if INTERPRETED and BFLOAT:  # the interpreter can't compute with bfloat16
         codes = tl.reshape(tl.join(pairs & 0xFFFF, pairs >> 16), (pairs.shape[0], 32)) >> AT
         found = (codes.to(tl.float32) * 2.0**-6 - zero.to(tl.float32)[:, None]).to(zero.dtype)
     else:
@@ -88,11 +91,12 @@ def product(
 ):  # fmt: skip
     """x [rows, K] -> out float32 [splits, rows, N]. Programs: (columns, splits).
 
-    GRAIN: input features of a block that share a scale. SPAN: blocks that do, 0 for all. WHOLE: K fills all blocks.
+    GRAIN: input features of a block that share a scale. SPAN: blocks that share a scale, 0 for all. WHOLE: K fills all
+    blocks.
     """
     PLACES: tl.constexpr = 2 if BITS == 8 else 4
     dtype: tl.constexpr = x.dtype.element_ty
-    # 10 bits of fp16 hold any code at bit 2 or 6, 8 of bfloat16 at 0 or 4; the compiler likes all of them at one place.
+    # 10 bits of fp16 hold any code at bit 2 or 6, 8 bits of bfloat16 at bit 0 or 4. One place for all compiles best.
     AT: tl.constexpr = 0 if BITS == 3 else (10 if dtype == tl.float16 else 8) - BITS
     UNIT: tl.constexpr = 2.0**-9 if dtype == tl.float16 else 2.0**-6
     n = tl.program_id(0) * COLUMNS + tl.arange(0, COLUMNS)
@@ -110,7 +114,7 @@ def product(
             elif GRAIN == 128:
                 group = block // SPAN
             else:
-                group = tl.minimum(block * (128 // GRAIN) + g, groups - 1)  # inputs behind the last one are 0
+                group = tl.minimum(block * (128 // GRAIN) + g, groups - 1)  # the inputs beyond the last group are 0
             scale = tl.load(scales + group * columns + n, mask=there, other=0.0).to(tl.float32)
             if HAS_ZEROS:
                 zero = (tl.load(zeros + group * columns + n, mask=there, other=0).to(tl.float32) * UNIT).to(dtype)
@@ -147,7 +151,7 @@ def add_up(parts, bias, out, splits, total, N, HAS_BIAS: tl.constexpr, SIZE: tl.
 
 
 def parts(linear: PackedWeights, x: torch.Tensor, how: Tuning | None = None) -> torch.Tensor:
-    """x [R, K], contiguous, in the layer's dtype -> float32 [splits, R, N]. how: another than the usual tuning."""
+    """x [R, K], contiguous, in the layer's dtype -> float32 [splits, R, N]. how: another tuning than the usual one."""
     rows, (blocks, columns, _) = len(x), linear.words.shape
     assert x.dtype == linear.dtype and x.is_contiguous() and rows <= ROWS
     how = how or choose(multiprocessors(x.device), linear.in_features, columns)
@@ -202,7 +206,7 @@ def few_rows(linear: PackedWeights, x: torch.Tensor) -> torch.Tensor:
 
 
 def attempt() -> None:
-    """Compute something, on a GPU if there is one; raises whatever keeps kernels from being compiled and run."""
+    """Compute something small, on a GPU if there is one. Raises whatever keeps kernels from being compiled and run."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     given = torch.ones(2, 8, device=device)
     add_up[(1,)](given, given, out := torch.zeros(8, device=device), 2, 8, 8, HAS_BIAS=False, SIZE=16)

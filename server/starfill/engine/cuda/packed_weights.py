@@ -1,16 +1,15 @@
-"""Weights as the kernels read them: packed, as many bits as the checkpoint's own words have, but in another order.
+"""Packed weights as the kernels read them: as many bits as in the checkpoint, in another order.
 
-That order is made for tensor cores, which want pairs of neighbouring input
-features in the halves of a word. Input features come in blocks of 128, the last one filled up; a column has 4 * bits
-neighbouring words for each block:
+The order is made for tensor cores, which want pairs of neighbouring input features in the halves of a word. Input
+features are divided into blocks of 128, the last one padded. For each block a column has 4 * bits neighbouring words:
 
     bits 4   input feature 32 * p + 2 * i + h at place p (bits 4 * p ..) of half h of word i
     bits 8   the same in each half of the block, which has 16 words and two places
     bits 3   its two low bits at 2 * p + 8 * (i // 8) of half h of word i % 8, its high bit at p + 4 * (i // 4) of half
              h of word 8 + i % 4
 
-Under desc_act the input features are sorted by group when packing; the kernels look the activations up in that order.
-No Triton in here.
+Under desc_act the input features are sorted by group when packing, and the kernels read the activations in that order.
+This file doesn't use Triton.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from dataclasses import dataclass
 
 import torch
 
-ROWS = 16  # of input that the packed product takes
-BLOCK = 128  # input features that stand together
+ROWS = 16  # rows of input that the packed product takes at most
+BLOCK = 128  # input features in a block
 
 
 def launching_on(device: torch.device) -> AbstractContextManager[object]:
-    """Kernels are launched on the current device, which needn't be the one that holds what they are given."""
+    """Launch kernels on the device of their arguments: Triton uses the current device, which may be another one."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
@@ -34,10 +33,10 @@ def launching_on(device: torch.device) -> AbstractContextManager[object]:
 class PackedWeights:
     """The weights of one linear layer.
 
-    words int32 [blocks, columns, 4 * bits], columns being out_features filled up; scales [groups, columns] in the
-    dtype that they were stored in; zeros uint8 [groups, columns], None where all are the middle of the codes; order
-    int32 [in_features], the input feature that stands at each place, None when in their own order; bias float32
-    [out_features]. dtype: of input and output, fp16 or bf16.
+    words int32 [blocks, columns, 4 * bits], where columns is out_features, padded; scales [groups, columns] in the
+    dtype in which the checkpoint stores them; zeros uint8 [groups, columns], None if each is the middle of the codes;
+    order int32 [in_features], the input feature at each place, None if unsorted; bias float32 [out_features]. dtype: of
+    input and output, fp16 or bf16.
     """
 
     words: torch.Tensor
@@ -67,11 +66,11 @@ class PackedWeights:
 
     @property
     def span(self) -> int:
-        """How many blocks share a scale, 0 for all of them."""
+        """How many blocks share a scale; 0 if all do."""
         groups = len(self.scales)
         return 0 if groups == 1 else max(1, self.in_features // groups // BLOCK)
 
 
 def grain_of(in_features: int, groups: int) -> int:
-    """The most input features of a block that share a scale, where `groups` of equal size have one each."""
+    """How many input features of a block share a scale, at most, where `groups` of equal size have one scale each."""
     return BLOCK if groups == 1 else math.gcd(BLOCK, in_features // groups)

@@ -1,1 +1,1 @@
-"""The key/value states: one sequence's, all documents', their budget, and those on disk."""
+"""KV states: of one sequence, of all documents, their memory budget, and on disk."""

@@ -1,10 +1,11 @@
-"""Causal attention over a KV cache whose result for a position doesn't depend on how it was computed.
+"""Causal attention over a KV cache, where a position's result doesn't depend on how it was computed.
 
-Keys are taken in blocks of 128 at fixed positions, and each block is one matrix product; the blocks' results are added
-up in order. So position 700 gets the same bits whether it was prefilled with 500 others or decoded alone, which
-`scaled_dot_product_attention` doesn't give (its blocking follows the shapes). Here it costs no time: see
-benchmarks/LOG.md. Our own kernel does the same in one pass; `attention` is for where that can't run. On a GPU this
-holds for passes of few rows (engine/cuda); for long ones `fused_attention` gives it up for torch's own kernels.
+Keys are divided into blocks of 128 at fixed positions. Each block is one matrix product, and the blocks' results are
+added up in order. So position 700 gets the same bits whether it was prefilled with 500 others or decoded alone.
+`scaled_dot_product_attention` doesn't guarantee that: its blocks follow from the shapes. Ours takes no longer, see
+benchmarks/LOG.md. Our own kernel computes the same in one pass; `attention` is used where the kernel can't run. On a
+GPU passes of few rows have this property (engine/cuda); long ones use torch's own kernels, which don't
+(`fused_attention`).
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from torch.nn.functional import scaled_dot_product_attention
 from starfill.engine.kv.kv_cache import BLOCK
 from starfill.engine.native.library import native
 
-NATIVE_LANES, NATIVE_DIM = 16, 1024  # head_dim must be a multiple of the one and at most the other
+NATIVE_LANES, NATIVE_DIM = 16, 1024  # head_dim must be a multiple of the first and at most the second
 
 
 def state_dtype(quantized: bool, head_dim: int, device: torch.device, half: torch.dtype) -> torch.dtype:
-    """What keys and values are kept in: 16 bits on a GPU, the kind `half` that it computes with; and on the CPU beside
-    quantized weights, where our kernel computes attention."""
+    """The dtype of keys and values: 16 bits on a GPU (`half`, with which it computes), and on the CPU with quantized
+    weights, where our kernel computes attention; else float32.
+    """
     if device.type == "cuda":
         return half
     ours = device.type == "cpu" and head_dim % NATIVE_LANES == 0 and head_dim <= NATIVE_DIM and native() is not None
@@ -32,9 +34,9 @@ def state_dtype(quantized: bool, head_dim: int, device: torch.device, half: torc
 
 @dataclass(frozen=True)
 class Sight:
-    """Where the rows of a pass may look: `tokens` rows at positions start.., each back to the sequence's beginning.
+    """Which keys the rows of a pass may see: `tokens` rows at positions start.., each back to the sequence's beginning.
 
-    window: how many positions back at most, its own among them; None for all. device: of what is computed.
+    window: the number of positions that a row sees, including its own; None for all. device: where it is computed.
     """
 
     start: int
@@ -62,9 +64,9 @@ class Sight:
 
 
 def causal_mask(start: int, tokens: int, device: torch.device, window: int | None = None) -> torch.Tensor:
-    """bool [T, 1, keys], True where a query at position start + t must not look; keys fills whole blocks.
+    """bool [T, 1, keys], True where the query at position start + t must not see the key; keys is a multiple of BLOCK.
 
-    window: how many positions back a query may look, its own among them.
+    window: the number of positions that a query sees, including its own.
     """
     keys = -(-(start + tokens) // BLOCK) * BLOCK
     query = torch.arange(start, start + tokens, device=device)[:, None]
@@ -78,7 +80,7 @@ def causal_mask(start: int, tokens: int, device: torch.device, window: int | Non
 def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor, scale: float) -> torch.Tensor:
     """q [T, kv_heads * group, D], k and v [kv_heads, keys, D], mask [T, 1, keys] -> [T, kv_heads * group * D].
 
-    All in one float dtype. Query head h looks at key head h // group.
+    All have the same float dtype. Query head h uses key head h // group.
     """
     tokens, heads, dim = q.shape
     kv_heads, keys, _ = k.shape
@@ -96,10 +98,10 @@ def attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Ten
 def fused_attention(
     q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, start: int, scale: float, window: int | None
 ) -> torch.Tensor:
-    """The same for rows at positions start.. as torch's own kernels have it for a GPU, which keep no scores.
+    """The same on a GPU with torch's own kernels, which don't store the scores. The rows are at positions start...
 
-    q [T, heads, D] of any dtype, k and v [kv_heads, keys, D] -> [T, heads * D] in theirs. How it rounds depends on the
-    number of rows.
+    q [T, heads, D] of any dtype, k and v [kv_heads, keys, D] -> [T, heads * D] in the dtype of k. Its rounding depends
+    on the number of rows.
     """
     from torch.nn.attention.bias import causal_lower_right  # imports torch's compiler, which takes a second
 
@@ -110,7 +112,7 @@ def fused_attention(
     if window is None or end <= window:
         mask: torch.Tensor = causal_lower_right(tokens, end)
         mixed = scaled_dot_product_attention(q, k, v, mask, scale=scale, enable_gqa=group > 1)
-    else:  # torch has no kernel for groups that takes a mask and keeps no scores
+    else:  # torch has no kernel for grouped queries that takes a mask and doesn't store the scores
         mask = ~causal_mask(start, tokens, q.device, window)[:, 0, first:end]
         k, v = (each.repeat_interleave(group, 1) for each in (k, v))
         mixed = scaled_dot_product_attention(q, k, v, mask, scale=scale)
@@ -120,9 +122,9 @@ def fused_attention(
 def _product(a: torch.Tensor, b: torch.Tensor, least: int) -> torch.Tensor:
     """a [kv_heads, blocks or 1, rows, K] @ b [kv_heads, blocks, K, N], with at least `least` rows computed.
 
-    A product of very few rows takes another way through the library, with other last bits than the same rows get among
-    many. Where MKL has AVX2 up to 3 rows are too few, of a single block up to 11 (measured on an AMD EPYC); where it
-    has AVX-512 one row is and, with b transposed, as keys are, up to K / 25 (measured for K 16 to 256).
+    For very few rows the library uses other code, whose last bits differ from those of the same rows among many. With
+    AVX2, MKL does so for up to 3 rows, and for up to 11 of a single block (measured on an AMD EPYC). With AVX-512 it
+    does so for one row and, if b is transposed, as keys are, for up to K / 25 rows (measured for K 16 to 256).
     """
     rows = a.shape[2]
     if rows >= least:

@@ -9,14 +9,14 @@ import torch
 from starfill.engine.kv.kv_cache import KVShape
 from starfill.util.machine_memory import system_memory
 
-DOCUMENTS, TOKENS = 8, 4096  # whose states are worth keeping, of so many tokens each
-LEAST = 512 * 2**20  # bytes, however little is free
-SHARE = 4  # at most a quarter of what is free is taken
-DEVICE_SHARE = 2  # and half of it on a GPU, which others need less
+DOCUMENTS, TOKENS = 8, 4096  # for the states of so many documents, of so many tokens each
+LEAST = 512 * 2**20  # bytes, even if less is free
+SHARE = 4  # a quarter of what is free, at most
+DEVICE_SHARE = 2  # half of what is free on a GPU, which other programs need less
 
 
 def automatic(shapes: Collection[KVShape]) -> int:
-    """Bytes, for models that are loaded already, with these shapes."""
+    """The budget in bytes for models that are loaded already, given the shapes of their states."""
     wanted = sum(DOCUMENTS * TOKENS * shape.bytes_per_token for shape in shapes)
     return max(LEAST, min(wanted, _allowed(shapes)))
 

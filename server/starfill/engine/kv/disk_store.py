@@ -1,9 +1,9 @@
-"""KV states on disk, so that a server that was started again goes on where the last one stopped.
+"""KV states on disk, so that a server that was restarted continues where the last one stopped.
 
-They hold source code as token ids, and are private to the user: folders 0700, files 0600. One safetensors file per
-document, in a folder per model; together they are bounded in bytes and in age. A file appears under its name only when
-it is complete. It is used for a prompt that begins with exactly its ids, and only if its checksum holds: whatever else
-may have changed since (the text, the tokenizer, the layout of prompts), a state that doesn't belong is never found.
+States hold source code as token ids, and are private to the user: folders 0700, files 0600. There is one safetensors
+file per document, in a folder per model. Together they are limited in bytes and in age. A file gets its name only when
+it is complete. It is used for a prompt that begins with exactly its ids, and only if its checksum is right. So whatever
+else has changed since (the text, the tokenizer, the layout of prompts), a wrong state is never used.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ from starfill.jobs import ModelInfo
 from starfill.util.common_prefix import common_prefix
 from starfill.util.file_stamp import stamp
 
-FORMAT = "2"  # to be changed whenever the same ids come to other KV states, or are written otherwise
-AGE = 14 * 24 * 3600  # seconds; states not used for so long are removed
+FORMAT = "2"  # increase it when the same ids lead to other KV states, or when states are written in another form
+AGE = 14 * 24 * 3600  # seconds; a state that wasn't used for so long is removed
 PARTIAL = "partial-"
-ABANDONED = 3600  # seconds; a file still partial after that has no writer any more
+ABANDONED = 3600  # seconds; a file that is still incomplete then has no writer any more
 
 
 @dataclass(frozen=True, slots=True)
 class UnsavedState:
-    """What is to be saved of a document. layers: as `KVCache.layers` answers."""
+    """A state that is to be saved. layers: as returned by `KVCache.layers`."""
 
     document: str
     ids: tuple[int, ...]
@@ -63,7 +63,7 @@ class SavedState:
 
 
 def model_key(folder: Path, weights: Sequence[Path], info: ModelInfo) -> str:
-    """A name for all that decides which KV state a text comes to: files, program and machine.
+    """A name for everything that determines the KV state of a text: files, program and machine.
 
     folder: the checkpoint's. weights: its files of weights.
     """
@@ -77,9 +77,9 @@ def model_key(folder: Path, weights: Sequence[Path], info: ModelInfo) -> str:
 
 
 class DiskStore:
-    """The saved states of one model. root: of all models. limit: bytes for all of them.
+    """The saved states of one model. root: the folder of all models. limit: bytes for all of them.
 
-    keeps: whether a document may be saved; the states of others are removed.
+    keeps: whether a document may be saved; other documents' states are removed.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class DiskStore:
         self._entries: list[SavedState] = []
 
     def open(self) -> None:
-        """Look at what is there, and remove what shouldn't be."""
+        """Look which states there are, and remove those that may not be kept."""
         for entry in entries(self._root):
             if not self.keeps(entry.document):
                 _remove(entry.path)
@@ -98,7 +98,7 @@ class DiskStore:
         self._entries = [entry for entry in entries(self._root) if entry.path.parent == self._folder]
 
     def load(self, ids: Sequence[int], more_than: int, shape: KVShape) -> Slot | None:
-        """The state that shares most with `ids`, if that is more than so many tokens. It is handed out once.
+        """The state that shares most with `ids`, if that is more than `more_than` tokens. Each state is returned once.
 
         A file that is damaged or doesn't fit the model is removed.
         """
@@ -115,7 +115,9 @@ class DiskStore:
         return Slot(KVCache.of(shape, layers), best.ids)
 
     def save(self, states: Iterable[UnsavedState]) -> None:
-        """Write states, the most recently used first, as far as there is room. What can't be written isn't."""
+        """Write states, the most recently used first, as long as they fit into the limit. A state that can't be written
+        is left out.
+        """
         now, total = self._clock(), 0
         for position, state in enumerate(states):
             total += state.nbytes
@@ -126,7 +128,7 @@ class DiskStore:
         prune(self._root, self.limit, now)
 
     def expire(self) -> None:
-        """Nothing is to be saved: remove what is too old of what others have."""
+        """Saving is off: remove what is too old, of all models."""
         prune(self._root, sys.maxsize, self._clock())
 
     def clear(self) -> None:
@@ -152,7 +154,7 @@ class DiskStore:
 
 
 def entries(root: Path) -> list[SavedState]:
-    """What is saved there, of all models, oldest use first. Damaged files are removed."""
+    """The saved states of all models, the least recently used first. Damaged files are removed."""
     found = []
     for path in root.glob("*/*.safetensors"):
         try:
@@ -169,7 +171,7 @@ def entries(root: Path) -> list[SavedState]:
 
 
 def prune(root: Path, limit: int, now: float) -> None:
-    """Remove what is too old, or beyond `limit` bytes, and what was never finished."""
+    """Remove states that are too old or beyond `limit` bytes, and files that were never finished."""
     files = []
     for path in root.glob("*/*"):
         with suppress(OSError):  # another process has removed it
@@ -186,18 +188,18 @@ def prune(root: Path, limit: int, now: float) -> None:
             _remove(path)
     for folder in root.glob("*/"):
         with suppress(OSError):
-            folder.rmdir()  # where nothing is left in it
+            folder.rmdir()  # if it is empty
 
 
 def clear(root: Path) -> int:
-    """Remove all saved states; the number of bytes freed."""
+    """Remove all saved states. Returns the number of bytes freed."""
     freed = sum(entry.nbytes for entry in entries(root))
     shutil.rmtree(root, ignore_errors=True)
     return freed
 
 
 def _read(entry: SavedState, shape: KVShape) -> list[torch.Tensor] | None:
-    """The layers of an entry; None where it is damaged or of another shape."""
+    """The layers of a saved state; None if it is damaged or has another shape."""
     try:
         with safe_open(entry.path, framework="pt") as file:
             metadata, ids = file.metadata(), file.get_tensor("ids")

@@ -1,7 +1,7 @@
-"""When KV states go to disk: now and then while nothing is computed, and when their model is closed.
+"""When KV states are written to disk: now and then while nothing is computed, and when their model is closed.
 
-The engine's thread copies a state out of its slot, which takes milliseconds. A thread of its own hashes and writes it,
-one state at a time, and ends with that (see `util/daemon_thread.py`).
+The engine's thread copies a state out of its slot, which takes milliseconds. A second thread hashes and writes it, one
+state at a time, and then ends (see `util/daemon_thread.py`).
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from starfill.engine.kv.kv_cache import KVShape
 from starfill.engine.kv.prefix_cache import MAX_RECOMPUTED, PrefixCache, Slot
 from starfill.util.daemon_thread import in_daemon_thread
 
-PAUSE = 5.0  # seconds without work before states are written
-INTERVAL = 300.0  # seconds between two rounds of writing: a state of a large model has 50 MB
+PAUSE = 5.0  # seconds without a job before states are written
+INTERVAL = 300.0  # seconds between two rounds of writing; a state of a large model has 50 MB
 
 P = ParamSpec("P")
 logger = logging.getLogger(__name__)
 
 
 def _harmless(method: Callable[Concatenate[DiskWriter, P], None]) -> Callable[Concatenate[DiskWriter, P], None]:
-    """Whatever goes wrong with saving, computing goes on; saving doesn't."""
+    """Decorates a method: if saving fails in any way, saving is turned off and computing goes on."""
 
     def guarded(self: DiskWriter, /, *args: P.args, **kwargs: P.kwargs) -> None:
         try:
@@ -39,19 +39,21 @@ def _harmless(method: Callable[Concatenate[DiskWriter, P], None]) -> Callable[Co
 
 
 class DiskWriter:
-    """All but `finish` is called on the engine's thread."""
+    """All methods but `finish` are called on the engine's thread."""
 
     def __init__(self, slots: PrefixCache, clock: Callable[[], float] = time.monotonic) -> None:
         self._slots, self._clock = slots, clock
         self._saved: dict[Hashable, DiskStore] = {}  # by model
         self._written: WeakKeyDictionary[Slot, int] = WeakKeyDictionary()  # a hash of the ids that are on disk
         self._writing: Future[None] | None = None
-        self._round = clock() - INTERVAL  # when the last one began
+        self._round = clock() - INTERVAL  # when the last round began
         self._due: float | None = None
 
     @_harmless
     def use(self, model: Hashable, saved: DiskStore) -> None:
-        """From now on a model's states are kept there; with no bytes to keep them in, none are, and those there go."""
+        """Keep a model's states in this store from now on. If its limit is 0, keep none, and remove those that are
+        there.
+        """
         if saved.limit:
             saved.open()
             self._saved[model] = saved
@@ -62,7 +64,7 @@ class DiskWriter:
 
     @_harmless
     def restore(self, model: Hashable, document: Hashable, ids: Sequence[int], shape: KVShape) -> None:
-        """Put the saved state that shares most with `ids` among the slots, if it saves computing much."""
+        """Put the saved state that shares most with `ids` into the prefix cache, if that saves a lot of computing."""
         saved = self._saved.get(model)
         if saved is None:
             return
@@ -74,22 +76,22 @@ class DiskWriter:
                 self._mark(slot)
 
     def off(self) -> None:
-        """Save nothing any more."""
+        """Turn saving off."""
         self._saved.clear()
         self._due = None
 
     def touched(self) -> None:
-        """A job has ended: states may have changed."""
+        """A job has ended, so states may have changed."""
         if self._saved:
             self._due = max(self._clock() + PAUSE, self._round + INTERVAL)
 
     def patience(self) -> float | None:
-        """Seconds until something is to be written; None for never."""
+        """Seconds until something has to be written; None for never."""
         return None if self._due is None else max(0.0, self._due - self._clock())
 
     @_harmless
     def save_one(self) -> None:
-        """Write a state that isn't on disk, the oldest first; the next one when this has been written."""
+        """Write a state that isn't on disk, the oldest first. The next one follows when it is written."""
         if self._writing is not None and not self._writing.done():
             self._due = self._clock() + 0.1
             return
@@ -103,7 +105,9 @@ class DiskWriter:
 
     @_harmless
     def leave(self, model: Hashable) -> None:
-        """A model is being closed: write what isn't on disk. Its slots are dropped on the way, its states copied."""
+        """A model is being closed: write what isn't on disk. Its slots are dropped one by one as their states are
+        copied.
+        """
         saved = self._saved.pop(model, None)
         if saved is None:
             return
@@ -119,12 +123,12 @@ class DiskWriter:
         self._write(saved, states)
 
     def finish(self, seconds: float) -> None:
-        """Wait until all has been written, but not for longer."""
+        """Wait until everything is written, but at most so long."""
         if self._writing is not None:
             wait([self._writing], seconds)
 
     def _unsaved(self, model: Hashable, saved: DiskStore) -> Iterator[tuple[Slot, str]]:
-        """The latest states of documents that may be kept and aren't on disk, the most recently used first."""
+        """The latest states of documents that may be saved and aren't on disk, the most recently used first."""
         for document, slot in reversed(self._slots.latest(model).items()):
             if not isinstance(document, str) or not saved.keeps(document):
                 continue

@@ -1,4 +1,4 @@
-"""The keys and values of one sequence, for all layers: storage plus a length."""
+"""The keys and values of one sequence, for all layers: storage and a length."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-BLOCK = 128  # positions; attention works on whole blocks, see attention.py
+BLOCK = 128  # positions; attention computes whole blocks, see attention.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +18,9 @@ class KVShape:
     kv_heads: int
     head_dim: int
     dtype: torch.dtype
-    device: torch.device  # where token ids go, and all layers unless `devices` says otherwise
+    device: torch.device  # of token ids, and of all layers unless `devices` is given
     devices: tuple[torch.device, ...] = ()  # of each layer
-    longest: int = 1 << 30  # positions that a sequence can have
+    longest: int = 1 << 30  # the most positions that a sequence can have
 
     @property
     def bytes_per_token(self) -> int:
@@ -28,16 +28,16 @@ class KVShape:
 
     @property
     def on_device(self) -> bool:
-        """Whether states stand in memory of their own, which the host's can relieve."""
+        """Whether states are in a GPU's memory, from which they can be moved to the host's."""
         return self.device.type != "cpu"
 
 
 class KVCache:
     """Positions 0..length are valid. Each layer's storage [2, kv_heads, capacity, head_dim] grows in whole blocks.
 
-    Storage beyond `length` is finite (zeros, or values trimmed away), so that masked positions add exact zeros.
-    parked: it stands in the host's memory, until `reserve` brings it back to where it is computed with; each pass
-    begins with that. Where memory runs out on the way, the positions are still what they were.
+    Storage beyond `length` is finite (zeros, or values that were trimmed), so that masked positions add exact zeros.
+    parked: the storage is in the host's memory, until `reserve` moves it back to the device that computes. Every pass
+        begins with `reserve`. If that runs out of memory, the positions are unchanged.
     """
 
     def __init__(self, shape: KVShape) -> None:
@@ -55,7 +55,9 @@ class KVCache:
         return self.shape.bytes_per_token * self.capacity
 
     def reserve(self, tokens: int) -> None:
-        """Make room for `tokens` more; by half as much again where that isn't too long, so that growing stays cheap."""
+        """Make room for `tokens` more positions: half as much again if that isn't too long, so that growing stays
+        cheap.
+        """
         needed = self.length + tokens
         if self.parked:
             self._resize(max(needed, self.capacity))
@@ -63,9 +65,10 @@ class KVCache:
             self._resize(max(needed, min(self.capacity * 3 // 2, self.shape.longest)))
 
     def _resize(self, capacity: int, *, copy: bool = False) -> None:
-        """Layers grow one at a time, so that only one is ever held twice; what is parked stays whole until all do.
+        """Change the capacity one layer at a time, so that only one layer is held twice. A parked cache stays parked
+        until all layers are done.
 
-        copy: the storage is another cache's.
+        copy: the storage belongs to another cache too.
         """
         capacity = -(-capacity // BLOCK) * BLOCK
         storage = list(self.storage) if self.parked else self.storage
@@ -76,7 +79,7 @@ class KVCache:
                     storage[layer] = self._resized(storage[layer], capacity, device)
         except BaseException:
             if len({each.shape[2] for each in self.storage}) > 1:
-                self.capacity = 0  # the next `reserve` makes them alike
+                self.capacity = 0  # the next `reserve` gives all layers the same capacity
             raise
         self.storage, self.capacity, self.parked = storage, capacity, False
 
@@ -89,13 +92,13 @@ class KVCache:
         return grown
 
     def park(self) -> None:
-        """Move everything to the host's memory. Needs none of the device's; RuntimeError where the host has none."""
+        """Move everything to the host's memory. Needs no GPU memory. Raises RuntimeError if the host has too little."""
         self.storage = [_on_host(storage) for storage in self.storage]
         self._addresses, self._column, self.parked = None, None, True
         self.capacity = max(storage.shape[2] for storage in self.storage)
 
     def addresses(self) -> list[int]:
-        """Where each layer's storage stands, until room is made the next time."""
+        """The address of each layer's storage, valid until room is made the next time."""
         assert not self.parked
         if self._addresses is None:
             self._addresses = [each.data_ptr() for each in self.storage]
@@ -108,7 +111,7 @@ class KVCache:
         return self._column
 
     def write(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Put keys, values [kv_heads, T, head_dim] at positions length.. of one layer (room must be reserved).
+        """Write keys, values [kv_heads, T, head_dim] of one layer to positions length.., which must be reserved.
 
         Returns that layer's keys and values up to the end of the last block in use, [kv_heads, blocks * BLOCK,
         head_dim]. The positions count only after `advance`, so an error in between leaves the cache as it was.
@@ -124,12 +127,12 @@ class KVCache:
         self.length += tokens
 
     def trim(self, length: int) -> None:
-        """Forget all positions from `length` on."""
+        """Drop all positions from `length` on."""
         assert 0 <= length <= self.length
         self.length = length
 
     def fork(self, length: int | None = None) -> KVCache:
-        """A cache of its own with the same positions, or the first `length`: for another continuation of them."""
+        """A cache of its own with the same positions, or the first `length` of them, for another continuation."""
         length = self.length if length is None else length
         assert 0 <= length <= self.length
         other = KVCache(self.shape)
@@ -141,12 +144,13 @@ class KVCache:
         """A copy of all positions: for each layer [2, kv_heads, length, head_dim], keys and values, on the CPU."""
         return [
             storage.cpu()[:, :, : self.length].clone(memory_format=torch.contiguous_format)
-            for storage in self.storage  # whole ones leave a device: a part would be put together in its memory
+            # whole storage leaves a GPU: a part of it would first be copied within its memory
+            for storage in self.storage
         ]
 
     @classmethod
     def of(cls, shape: KVShape, layers: Sequence[torch.Tensor]) -> KVCache:
-        """A cache that holds what `layers` answered; parked, where it is computed with elsewhere."""
+        """A cache with the contents that `layers` returned. It is parked if a GPU computes."""
         cache = cls(shape)
         tokens = layers[0].shape[2]
         if shape.on_device:
@@ -165,7 +169,7 @@ def allocate(shape: KVShape, capacity: int, device: torch.device) -> torch.Tenso
 
 
 def _on_host(storage: torch.Tensor) -> torch.Tensor:
-    """A copy in memory that can't be swapped out, where the system gives any: a GPU reads and writes that itself."""
+    """A copy in page-locked memory if there is any: a GPU reads and writes that itself."""
     try:
         held = torch.empty(storage.shape, dtype=storage.dtype, pin_memory=storage.is_cuda)
     except RuntimeError:

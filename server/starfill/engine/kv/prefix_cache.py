@@ -65,8 +65,8 @@ class PrefixCache:
     def take(
         self, key: Key, ids: Sequence[int], shape: KVShape, busy: Collection[Slot] = (), *, foreseen: bool = False
     ) -> Slot:
-        """A slot for `key` that holds the longest prefix of `ids` that any slot of the model has; never all of `ids`,
-        since the last one has to be computed for its logits.
+        """A slot for `key` that holds the longest prefix of `ids` that any slot of the model has. It never holds all of
+        `ids`: the last one has to be computed for its logits.
 
         busy: slots in which other jobs compute. They are copied, like those of other documents, never changed.
         foreseen: the prompt is prefilled in idle time; nobody has asked for it yet.
@@ -150,7 +150,7 @@ class PrefixCache:
             self.drop(slot)
 
     def latest(self, model: Hashable) -> dict[Hashable, Slot]:
-        """The most recently used slot of each document of a model, in order of use."""
+        """The most recently used slot of each document of a model, in the order of use."""
         found: dict[Hashable, Slot] = {}
         for slot, (owner, document) in self._slots.items():
             if owner is model:
@@ -160,13 +160,15 @@ class PrefixCache:
 
     @property
     def held(self) -> int:
-        """Bytes of what isn't parked."""
+        """Bytes of the states that aren't parked."""
         return sum(slot.cache.nbytes for slot in self._slots if not slot.cache.parked)
 
     def _best(self, key: Key, ids: Sequence[int]) -> tuple[Slot | None, int]:
-        """The slot that shares most with `ids`, and how much of it can be used. Among equals one of the document's own.
+        """The slot that shares the longest prefix with `ids`, and how much of it can be used. Among equals, one of the
+        document's own.
 
-        Its own come first, and good enough ends the search: a keystroke goes on where the one before it was.
+        The document's own slots are looked at first, and the search ends when one is good enough: in most cases a
+        keystroke continues the prompt before it.
         """
         best: Slot | None = None
         most, wanted = -1, len(ids) - 1
@@ -182,5 +184,7 @@ class PrefixCache:
 
 
 def _may_share(a: Sequence[int], b: Sequence[int], length: int) -> bool:
-    """Whether `a` may share `length` leading ids with `b`: a look at the last of them, which tells most apart."""
+    """Whether `a` and `b` may share their first `length` ids: only the last of these is compared, which rules most
+    out.
+    """
     return length <= min(len(a), len(b)) and (length == 0 or a[length - 1] == b[length - 1])

@@ -1,1 +1,1 @@
-"""GPTQ linear layers: `reference.py` defines them, the kernels are fast forms of it, `select.py` chooses."""
+"""GPTQ linear layers: `reference.py` defines them, the other files compute them fast, `select.py` chooses."""

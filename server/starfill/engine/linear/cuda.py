@@ -1,7 +1,7 @@
 """GPTQ linears on an NVIDIA GPU: weights stay packed, and are read once for up to 16 rows of input.
 
-How they are packed is said in cuda/packed_weights.py; the kernels are in cuda/packed_product.py, and for more rows in
-cuda/dequantized_product.py.
+The packed format is described in cuda/packed_weights.py. The kernels are in cuda/packed_product.py and, for more rows,
+in cuda/dequantized_product.py.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from starfill.engine.cuda.tuning import CONVERTED
 from starfill.engine.linear.reference import LayerShape, Packed, codes
 from starfill.engine.linear.rounding import BITS, head_groups, round_columns
 
-WIDTH = 32  # output features are filled up to a multiple of this
+WIDTH = 32  # output features are padded to a multiple of this
 LEAST_GROUP = 32  # input features
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CudaLinear(PackedWeights):
-    """y = x W + b. Up to 16 rows at a time are independent of each other, bitwise."""
+    """y = x W + b. Up to 16 rows are independent of each other, to the bit."""
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """x [T, K] of any float dtype -> [T, N] in `dtype`."""
@@ -37,7 +37,7 @@ class CudaLinear(PackedWeights):
     def parts(self, x: torch.Tensor) -> torch.Tensor:
         """x [R, K] in `dtype`, contiguous, R <= 16 -> float32 [splits, R, N]: to be added up in order, with the bias.
 
-        How many there are depends on the layer and the chip alone.
+        The number of splits depends on the layer and the chip alone.
         """
         from starfill.engine.cuda import packed_product
 
@@ -45,7 +45,7 @@ class CudaLinear(PackedWeights):
 
 
 def held_groups(in_features: int, groups: int) -> int:
-    """How many groups are held: those of 96, say, as three of 32 each."""
+    """How many groups are stored: a group of 96, say, as three groups of 32."""
     size, grain = in_features // groups, grain_of(in_features, groups)
     return groups if groups == 1 or size % BLOCK == 0 else groups * size // grain
 
@@ -77,7 +77,7 @@ def blank(
 
 @dataclass(frozen=True, slots=True)
 class CudaPacker:
-    """Packs what is on a device there. dtype: of the layers' input and output."""
+    """Packs on the device of what it is given. dtype: of the layers' input and output."""
 
     dtype: torch.dtype
 
@@ -101,18 +101,19 @@ HALF, BFLOAT = CudaPacker(torch.float16), CudaPacker(torch.bfloat16)
 
 @cache
 def obstacle() -> str | None:
-    """What keeps our kernels from running on this machine's GPU: they are tried once. None where nothing does."""
+    """What keeps our kernels from running on this machine's GPU; None if they run. They are tried once."""
     try:
         from starfill.engine.cuda import packed_product
 
         packed_product.attempt()
-    except Exception as error:  # no Triton, no C compiler for what it needs at runtime, a chip that it doesn't know
+    # no Triton, no C compiler, which Triton needs at run time, or a chip that it doesn't know
+    except Exception as error:
         return f"{type(error).__name__}: {error}".splitlines()[0]
     return None
 
 
 def pack(layer: Packed, device: torch.device, dtype: torch.dtype) -> CudaLinear:
-    """Convert a checkpoint's layer, on the device. `grain_of` its groups must be 32 at least (`select` sees to it)."""
+    """Pack a checkpoint's layer, on the device. `grain_of` its groups must be at least 32 (`select` sees to it)."""
     groups = len(layer.scales)
     made = blank(layer.in_features, layer.out_features, layer.bits, groups, device, dtype, layer.scales.dtype)
     order = None
@@ -142,7 +143,7 @@ def pack_head(weight: torch.Tensor, device: torch.device, dtype: torch.dtype) ->
     """An unquantized output head [N, K], rounded to 8 bits."""
     out_features, in_features = weight.shape
     groups = head_groups(in_features)
-    # `round_columns` makes scales that bf16 holds, of any size.
+    # `round_columns` computes scales of any size, which bf16 can hold.
     made = blank(in_features, out_features, BITS, groups, device, dtype, torch.bfloat16)
 
     def fill(start: int, stop: int) -> torch.Tensor:
@@ -155,9 +156,10 @@ def pack_head(weight: torch.Tensor, device: torch.device, dtype: torch.dtype) ->
 
 
 def side_by_side(linears: Sequence[CudaLinear]) -> CudaLinear | None:
-    """Linears of one input as one, their outputs beside each other; None where they can't be.
+    """Linears with the same input as one linear, their outputs side by side; None if that can't be done.
 
-    Under desc_act their input features must stand in one order, as GPTQ has it: it follows from the inputs alone.
+    Under desc_act their input features must be in the same order. GPTQ makes it so: the order follows from the inputs
+    alone.
     """
     first, *others = linears
     if any(linear.out_features % WIDTH for linear in linears) or not all(_alike(first, other) for other in others):
@@ -188,7 +190,7 @@ def _alike(a: CudaLinear, b: CudaLinear) -> bool:
 
 
 def _by_columns(made: CudaLinear, codes_of: Callable[[int, int], torch.Tensor]) -> None:
-    """Fill in the words, slice by slice. codes_of: q int32 [K, n] of the output features start..stop."""
+    """Fill in the words, slice by slice. codes_of: returns q int32 [K, n] of the output features start..stop."""
     step = max(WIDTH, CONVERTED // made.in_features // WIDTH * WIDTH)
     for start in range(0, made.out_features, step):
         stop = min(start + step, made.out_features)
@@ -196,7 +198,7 @@ def _by_columns(made: CudaLinear, codes_of: Callable[[int, int], torch.Tensor]) 
 
 
 def _words(q: torch.Tensor, bits: int) -> torch.Tensor:
-    """q int32 [K, n] -> int32 [blocks, n, 4 * bits], see the top of this file."""
+    """q int32 [K, n] -> int32 [blocks, n, 4 * bits], see cuda/packed_weights.py."""
     columns = q.shape[1]
     q = pad(q, (0, 0, 0, -len(q) % BLOCK)).view(-1, BLOCK, columns)
     if bits == 3:
@@ -209,13 +211,13 @@ def _words(q: torch.Tensor, bits: int) -> torch.Tensor:
 
 
 def _halves(q: torch.Tensor, places: int) -> torch.Tensor:
-    """q [B, 32 * places, n], pairs of neighbours to the halves of words: [B, places, 16, n]."""
+    """q [B, 32 * places, n] -> [B, places, 16, n], pairs of neighbours in the halves of words."""
     pairs = q.view(len(q), places, 16, 2, -1)
     return pairs[:, :, :, 0] | (pairs[:, :, :, 1] << 16)
 
 
 def _put(q: torch.Tensor, bits: int) -> torch.Tensor:
-    """q int32 [B, places, rows, n] -> [B, rows, n], place p at bit `bits` * p."""
+    """q int32 [B, places, rows, n] -> [B, rows, n], where place p begins at bit `bits` * p."""
     words = torch.zeros_like(q[:, 0])
     for place in range(q.shape[1]):
         words |= q[:, place] << (bits * place)

@@ -1,4 +1,6 @@
-"""A linear layer with its weight in full: unquantized checkpoints, and GPTQ layers that no packed kernel takes."""
+"""A linear layer with unpacked weights: for unquantized checkpoints, and for GPTQ layers that no packed kernel
+takes.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ class DenseLinear:
 
 
 def dense_nbytes(in_features: int, out_features: int, itemsize: int, bias: bool) -> int:
-    """Bytes of a layer. itemsize: of a weight, 4 on the CPU, 2 on a GPU."""
+    """Bytes of a layer. itemsize: bytes of a weight, 4 on the CPU, 2 on a GPU."""
     return (in_features + bias) * out_features * itemsize
 
 

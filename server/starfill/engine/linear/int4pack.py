@@ -4,11 +4,11 @@
 
     y[m, n] = sum_k x[m, k] * ((q[k, n] - 8) * scale[g, n] + offset[g, n]),      hence offset = (8 - zero) * scale
 
-Each row of y comes out the same to the bit however many rows are computed at once: a warm answer equals the cold one.
-(A float32 or bf16 matrix product doesn't have that property; that is why prefill doesn't use one.)
+Each row of y has the same bits however many rows are computed at once, so a warm answer equals the cold one. (A float32
+or bf16 matrix product doesn't have that property, which is why prefill doesn't use one.)
 
-3-bit codes are 4-bit codes that stay below 8. An 8-bit code is 16 * high + low, two such products. Under desc_act the
-input rows are sorted by group when packing, and the activations with them.
+3-bit codes are 4-bit codes below 8. An 8-bit code is 16 * high + low, two such products. Under desc_act the input rows
+are sorted by group when packing, and the activations with them.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import torch
 from starfill.engine.linear.reference import LayerShape, Packed, codes
 from starfill.engine.linear.rounding import BITS, head_groups, round_columns
 
-GROUPS = (256, 128, 64, 32)  # what the operator takes, best first
-COLUMNS = 256  # output features converted at a time, which bounds the working memory
-ALIGN = 16  # the operator wants a multiple of this many output features
+GROUPS = (256, 128, 64, 32)  # group sizes that the operator takes, best first
+COLUMNS = 256  # output features converted at a time, which limits the working memory
+ALIGN = 16  # the operator needs a multiple of this many output features
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,9 @@ class Int4Weight:
 
 
 class Int4Linear:
-    """y = x W + b with W as one int4 product, or two for 8-bit codes. All rows independent of each other, bitwise."""
+    """y = x W + b, with W as one int4 product, or two for 8-bit codes. All rows are independent of each other, to the
+    bit.
+    """
 
     def __init__(
         self,
@@ -48,7 +50,7 @@ class Int4Linear:
         self.parts = parts
         self.group_size = group_size
         self.out_features = out_features
-        self.order = order  # int64 [K]: the input row that stands at each place, None when in their own order
+        self.order = order  # int64 [K]: the input row at each place, None if unsorted
         self.bias = bias  # bf16 [N]
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
@@ -71,7 +73,7 @@ class Int4Linear:
         return sum(tensor.nbytes for tensor in self.tensors().values())
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """What `restore` needs, for the cache on disk."""
+        """The tensors from which `restore` makes the layer again, for the cache on disk."""
         found = {f"words.{i}": part.words for i, part in enumerate(self.parts)}
         found |= {f"scale_and_offset.{i}": part.scale_and_offset for i, part in enumerate(self.parts)}
         if self.order is not None:
@@ -91,13 +93,13 @@ def restore(tensors: dict[str, torch.Tensor], out_features: int) -> Int4Linear:
 
 
 def kernel_group(in_features: int, groups: int) -> int | None:
-    """The operator's group size for equal groups of input rows, or None when it can't take them."""
+    """The operator's group size for equal groups of input rows; None if it can't take them."""
     rows = in_features // groups
     return next((size for size in GROUPS if rows % size == 0), None)
 
 
 def packed_nbytes(shape: LayerShape) -> int:
-    """Bytes of a packed layer; `kernel_group` takes its groups (`select` sees to it)."""
+    """Bytes of a packed layer whose groups `kernel_group` takes (`select` sees to it)."""
     group = kernel_group(shape.in_features, shape.groups)
     assert group is not None
     rows = -(-shape.out_features // ALIGN) * ALIGN
@@ -109,7 +111,7 @@ def packed_nbytes(shape: LayerShape) -> int:
 
 
 def pack(layer: Packed) -> Int4Linear:
-    """Convert a checkpoint's layer. Groups must have equal size (`select` sees to it)."""
+    """Pack a checkpoint's layer. Groups must have equal size (`select` sees to it)."""
     groups = layer.scales.shape[0]
     group_size = kernel_group(layer.in_features, groups)
     assert group_size is not None
@@ -133,7 +135,7 @@ def pack_head(weight: torch.Tensor) -> Int4Linear:
 
 
 def _by_columns(out_features: int, convert: Callable[[int, int], tuple[Int4Weight, ...]]) -> tuple[Int4Weight, ...]:
-    """The parts that `convert` makes of all output features, slice by slice into place: nothing is held twice."""
+    """Convert all output features with `convert`, slice by slice, so that nothing is held twice."""
     merged: tuple[Int4Weight, ...] = ()
     for start in range(0, out_features, COLUMNS):
         parts = convert(start, min(start + COLUMNS, out_features))
@@ -165,7 +167,7 @@ def _pack_columns(layer: Packed, order: torch.Tensor | None, group_size: int) ->
 
 
 def _int4_parts(q: torch.Tensor, scale: torch.Tensor, zero: torch.Tensor, bits: int) -> tuple[Int4Weight, ...]:
-    """q int32 [N, K], scale and zero float32 [groups, N] -> one part, or high and low for 8 bits.
+    """q int32 [N, K], scale and zero float32 [groups, N] -> one weight, or the high and the low one for 8 bits.
 
     8 bits: s * (16 high + low - zero) = 16 s * (high - 8) + s * (low - 8) + s * (136 - zero).
     """

@@ -1,13 +1,13 @@
 """GPTQ linears on the CPU through our own kernels: int16 activations, exact integer sums.
 
-The input is rounded to 16 bits in blocks of input rows, each with a scale of its own; a block never spans two groups.
-With codes q, their middle (8, or 128 for 8 bits), and for each block a scale s and the sum of its numbers a,
+The input is rounded to 16 bits in blocks of input rows, each with its own scale. A block never spans two groups. With
+codes q, their middle (8, or 128 for 8 bits), and for each block a scale s and its rounded numbers a,
 
     y[m, n] = sum over blocks of s[m, b] * scale[g, n] * sum_k a[m, k] * (q[k, n] - zero[g, n]),    g the block's group
 
-where the inner sum is exact, so that each row of y comes out the same to the bit however many rows are computed at
-once. Rounding to 16 bits costs 100 times less than bfloat16 does. How everything is laid out is said in
-engine/native/kernels.c. Under desc_act the input rows are sorted by group when packing, and the activations with them.
+The inner sum is exact, so each row of y has the same bits however many rows are computed at once. Rounding to 16 bits
+costs 100 times less accuracy than bfloat16 does. The layouts are described in engine/native/kernels.c. Under desc_act
+the input rows are sorted by group when packing, and the activations with them.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from starfill.engine.linear.rounding import BITS, head_groups, round_columns
 from starfill.engine.native.library import native
 from starfill.engine.native.structs import LinearWeights
 
-TILE = 32  # output features that stand together
-LAYOUT = 28  # bytes of a layer's own shape, kept beside its numbers
+TILE = 32  # output features in a tile
+LAYOUT = 28  # bytes of a layer's own shape, stored beside its numbers
 BLOCKS = (128, 64, 32)  # input features that share a scale of the activations, best first
-COLUMNS = 256  # output features converted at a time, which bounds the working memory
+COLUMNS = 256  # output features converted at a time, which limits the working memory
 
 
 class NativeLinear:
-    """y = x W + b. All rows independent of each other, bitwise.
+    """y = x W + b. All rows are independent of each other, to the bit.
 
-    words int32 [tiles, K * bits / 32, 32], scales fp16 and zeros int16 [tiles, groups, 32] (zeros less the middle, None
-    when all are 0), bias float32 [N], order int32 [K] or None when in their own order. gain multiplies the scales.
+    words int32 [tiles, K * bits / 32, 32], scales fp16 and zeros int16 [tiles, groups, 32] (zeros minus the middle,
+    None if all are 0), bias float32 [N], order int32 [K] or None if unsorted. gain multiplies the scales.
     """
 
     def __init__(self, tensors: dict[str, torch.Tensor], out_features: int) -> None:
@@ -61,7 +61,7 @@ class NativeLinear:
         return sum(tensor.nbytes for tensor in self._tensors.values())
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """What `restore` needs, for the cache on disk."""
+        """The tensors from which `restore` makes the layer again, for the cache on disk."""
         return self._tensors
 
 
@@ -70,13 +70,13 @@ def restore(tensors: dict[str, torch.Tensor], out_features: int) -> NativeLinear
 
 
 def block_of(in_features: int, groups: int) -> int | None:
-    """How many input features share a scale of the activations, or None when the kernel can't take such groups."""
+    """How many input features share a scale of the activations; None if the kernel can't take such groups."""
     rows = in_features // groups
     return next((size for size in BLOCKS if rows % size == 0), None)
 
 
 def packed_nbytes(shape: LayerShape) -> int:
-    """Bytes of a packed layer. 3-bit codes are kept as 4-bit ones."""
+    """Bytes of a packed layer. 3-bit codes are stored as 4-bit ones."""
     columns = -(-shape.out_features // TILE) * TILE
     words = columns * shape.in_features * max(shape.bits, 4) // 8
     scales = shape.groups * columns * (4 if shape.zeros else 2)
@@ -85,12 +85,12 @@ def packed_nbytes(shape: LayerShape) -> int:
 
 
 def pack(layer: Packed) -> NativeLinear:
-    """Convert a checkpoint's layer. Groups must have equal size (`select` sees to it)."""
+    """Pack a checkpoint's layer. Groups must have equal size (`select` sees to it)."""
     order = None
     if len(layer.scales) > 1 and not bool((layer.g_idx[1:] >= layer.g_idx[:-1]).all()):
         order = torch.argsort(layer.g_idx, stable=True)
     bits = max(layer.bits, 4)
-    raised = 4 if layer.bits == 3 else 0  # 3-bit codes become the eight around the middle of 4-bit ones
+    raised = 4 if layer.bits == 3 else 0  # 3-bit codes become the eight in the middle of the 4-bit ones
 
     def columns(start: int, stop: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         part = layer.columns(start, stop)
@@ -128,7 +128,7 @@ def _layout(bits: int, in_features: int, groups: int) -> torch.Tensor:
 
 
 def _gain(scales: torch.Tensor) -> float:
-    """A power of two that brings scales into the range where fp16 has all its digits; fp16 ones stay as they are."""
+    """A power of two that brings scales into the range where fp16 has its full precision; 1 for fp16 scales."""
     largest = float(scales.max())
     return 1.0 if scales.dtype == torch.float16 or largest <= 0 else 2.0 ** math.floor(math.log2(largest))
 
@@ -140,9 +140,10 @@ def _by_columns(
     columns: Callable[[int, int], tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
     gain: float,
 ) -> dict[str, torch.Tensor]:
-    """All output features, converted slice by slice into place: nothing is held twice.
+    """Convert all output features, slice by slice, so that nothing is held twice.
 
-    columns: q int32 [K, n], scale and zero [groups, n] of the output features start..stop; zero less the middle.
+    columns: returns q int32 [K, n], scale and zero [groups, n] of the output features start..stop; zero minus the
+    middle.
     """
     tiles = -(-out_features // TILE)
     words = torch.zeros(tiles, in_features * bits // 32, TILE, dtype=torch.int32)

@@ -1,4 +1,4 @@
-"""The definition of a GPTQ linear layer, slow and exact. Every kernel is a fast form of this.
+"""The definition of a GPTQ linear layer, slow and exact. Every kernel is compared with it.
 
 Format (auto-gptq 0.7.1, also written by gptqmodel), K input and N output features, 32 values in `bits` words:
 
@@ -22,7 +22,7 @@ import torch
 
 @dataclass(frozen=True, slots=True)
 class LayerShape:
-    """What decides how many bytes a layer takes that is packed.
+    """What determines the bytes of a packed layer.
 
     groups: of input features that share a scale. zeros: whether zero points differ from the middle of the codes.
     ordered: whether input features are sorted by group (desc_act).
@@ -64,7 +64,9 @@ class Packed:
         return replace(self, bias=bias, **{name: getattr(self, name).to(device) for name in names})
 
     def columns(self, start: int, stop: int) -> Packed:
-        """The layer's output features start..stop, both multiples of 32: views, for work in bounded memory."""
+        """The layer's output features start..stop, both multiples of 32. The tensors are views, so that little memory
+        is needed.
+        """
         return Packed(
             self.qweight[:, start:stop],
             self.qzeros[:, start * self.bits // 32 : stop * self.bits // 32],
@@ -79,7 +81,7 @@ class Packed:
 def unpack_rows(packed: torch.Tensor, bits: int) -> torch.Tensor:
     """int32 [R, C] -> codes int32 [R * 32 / bits, C]; a 3-bit code may straddle two words."""
     rows, columns = packed.shape
-    if 32 % bits == 0:  # whole codes in each word: 32-bit arithmetic will do
+    if 32 % bits == 0:  # whole codes in each word, for which 32-bit arithmetic is enough
         shift = torch.arange(0, 32, bits, dtype=torch.int32, device=packed.device)[None, :, None]
         return ((packed[:, None] >> shift) & ((1 << bits) - 1)).reshape(-1, columns)
     words = packed.view(rows // bits, bits, columns).to(torch.int64) & 0xFFFFFFFF
@@ -93,8 +95,8 @@ def unpack_rows(packed: torch.Tensor, bits: int) -> torch.Tensor:
 def codes(layer: Packed) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """q int32 [K, N], zero int32 [groups, N], group int64 [K].
 
-    A stored zero of all ones (an asymmetric zero point of 0 in the first format) wraps around to 0, as auto-gptq's
-    reference path has it.
+    A stored zero of all ones (an asymmetric zero point of 0 in the "gptq" format) wraps around to 0, as in auto-gptq's
+    reference path.
     """
     q = unpack_rows(layer.qweight, layer.bits)
     stored = unpack_rows(layer.qzeros.t().contiguous(), layer.bits).t()

@@ -1,7 +1,7 @@
-"""An unquantized output head rounded to 8 bits in groups, symmetric: an error of 1/254 of a group's maximum.
+"""Rounds an unquantized output head to 8 bits in groups, symmetrically: the error is 1/254 of a group's maximum.
 
-The head is read whole for every token, so this halves what a token costs there, or better; benchmarks/LOG.md has the
-effect on the answers (0.01 % of the loss).
+The whole head is read for every token, so rounding at least halves that cost. benchmarks/LOG.md has its effect on the
+answers (0.01 % of the loss).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ BITS = 8
 
 
 def head_groups(in_features: int) -> int:
-    """How many groups of input features of a head have a scale of their own."""
+    """How many groups of input features a head has, each with its own scale."""
     return in_features // 128 if in_features % 128 == 0 else 1
 
 

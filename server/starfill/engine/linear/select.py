@@ -1,4 +1,4 @@
-"""Which kernel runs a checkpoint's linear layers: one table of what each supports, first match wins."""
+"""Which kernel runs a checkpoint's linear layers: one table of what each supports. The first match wins."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class PackedLinear(Linear, Protocol):
 
 
 class Packer(Protocol):
-    """What keeps weights packed in a form of its own, on the device on which they are given to it."""
+    """Packs weights into a kernel's own format, on the device of what it is given."""
 
     def pack(self, layer: Packed) -> PackedLinear: ...
 
     def pack_head(self, weight: torch.Tensor) -> PackedLinear: ...
 
     def packed_nbytes(self, shape: LayerShape) -> int:
-        """What a layer takes in memory once it is packed."""
+        """Bytes of a packed layer."""
         ...
 
 
@@ -43,7 +43,7 @@ Restore = Callable[[dict[str, torch.Tensor], int], PackedLinear]  # tensors of a
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What decides on a kernel. bits None: unquantized. half: what a GPU computes with."""
+    """What determines the kernel. bits None: unquantized. half: the dtype with which a GPU computes."""
 
     device: str
     bits: int | None
@@ -54,12 +54,12 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """restore: makes a layer of what the cache on disk keeps of it; None where packing is too quick for that."""
+    """restore: makes a layer from the tensors in the cache on disk; None if packing is so quick that none are kept."""
 
     name: str
     supports: Callable[[Shape], bool]
     reason: str
-    packer: Packer | None = None  # None: weights in full
+    packer: Packer | None = None  # None: unpacked weights
     restore: Restore | None = None
 
 
@@ -120,5 +120,5 @@ def select(shape: Shape) -> Kernel:
 
 
 def head_kernel(device: str, in_features: int, half: torch.dtype = torch.float16) -> Kernel:
-    """What runs an output head rounded to 8 bits, beside packed linears."""
+    """The kernel for an output head rounded to 8 bits, beside packed linears."""
     return select(Shape(device, BITS, in_features, head_groups(in_features), half))

@@ -1,1 +1,1 @@
-"""From a checkpoint on disk to a model that runs, and what it needs in memory."""
+"""From a checkpoint on disk to a model in memory, and how much memory that needs."""

@@ -1,4 +1,4 @@
-"""Where a model's parameters come from (models/parameters.py): a checkpoint."""
+"""The checkpoint as the source of a model's parameters (see models/parameters.py)."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from starfill.errors import CheckpointError
 
 @dataclass(slots=True)
 class Tally:
-    """What was read so far, wherever it went."""
+    """What was read so far."""
 
     nbytes: int = 0
     linears: int = 0
 
 
 class CheckpointSource:
-    """See models/parameters.py. kernel: what runs the quantized linears on the first device."""
+    """See models/parameters.py. kernel: runs the quantized linears on the first device."""
 
     def __init__(
         self,
@@ -99,11 +99,11 @@ class CheckpointSource:
         return self._counted(self._repacking.linear(name, shape[0], make, kernel.restore))
 
     def publish(self) -> None:
-        """All parameters were read: let the repacked linears appear in the cache."""
+        """All parameters were read: make the repacked linears visible in the cache."""
         self._repacking.publish()
 
     def discard(self) -> None:
-        """Remove what a failed load left half-finished."""
+        """Remove what a failed load left unfinished."""
         self._repacking.discard()
 
     def _select(self, in_features: int) -> Kernel:

@@ -11,14 +11,15 @@ from starfill.errors import CheckpointError
 from starfill.jobs import ModelInfo
 from starfill.util.machine_memory import anonymous_memory, system_memory
 
-CONTEXT = 2048  # tokens of one document's state that there has to be room for
+CONTEXT = 2048  # tokens of one document's state for which there must be memory
 
 
 def check_fits(opened: OpenedCheckpoint, device: torch.device, first: ModelInfo) -> None:
-    """Raises CheckpointError where the checkpoint would have to push weights of `first` out of memory.
+    """Raises CheckpointError if the checkpoint would push weights of `first` out of memory.
 
-    On a GPU `devices_of` finds that out. Weights that are mapped from a file count as free memory to the system, though
-    the model reads all of them for each token: so what is free is what the process could have in all, without `first`.
+    On a GPU `devices_of` checks that. On the CPU, weights that are mapped from a file count as free memory for the
+    system, though the model reads all of them for each token. So the memory of `first` is subtracted from all that the
+    process could have.
     """
     if device.type != "cpu":
         return

@@ -1,4 +1,4 @@
-"""Handing freed memory back to the system."""
+"""Returning freed memory to the system."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 
 
 def release() -> None:
-    """glibc keeps freed buffers of up to 32 MB in its heap; after repacking a 1B model that was 1 GB of nothing.
+    """Return the free memory in glibc's heap, which keeps buffers of up to 32 MB: 1 GB after repacking a 1B model.
 
-    A no-op where the C library is another one.
+    Does nothing with another C library.
     """
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

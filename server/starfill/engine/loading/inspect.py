@@ -16,7 +16,7 @@ from starfill.engine.loading.weight_memory import WeightMemory, demand, weight_m
 from starfill.engine.models.parameters import half
 from starfill.util.machine_memory import system_memory
 
-USUAL_CONTEXT = 2048  # tokens, what prompts are limited to where contextTokens doesn't say
+USUAL_CONTEXT = 2048  # tokens to which prompts are limited if contextTokens isn't set
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,10 @@ class Fact:
 
 
 def inspect(folder: Path, documents: int = 1, context: int | None = None, device_name: str = "auto") -> list[Fact]:
-    """documents, context: how many are open and how many tokens of each are kept; None: what completing asks for.
+    """documents, context: how many are open, and how many tokens of each are kept; None: as many as completions ask
+    for.
 
-    Raises CheckpointError when the folder holds no checkpoint that Starfill runs.
+    Raises CheckpointError if the folder holds no checkpoint that Starfill runs.
     """
     opened = OpenedCheckpoint.open(folder)
     device = choose_device(device_name)
@@ -91,5 +92,5 @@ def _what_it_needs(
 
 
 def shown_bytes(size: int) -> str:
-    """In GB or MB of 10^9 and 10^6 bytes, as model cards have it."""
+    """In GB or MB of 10^9 and 10^6 bytes, like model cards."""
     return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

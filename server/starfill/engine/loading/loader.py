@@ -1,5 +1,8 @@
-"""From a checkpoint on disk to a model that runs: parameters are mapped, linears repacked once and then mapped too;
-on a GPU its steps are captured before the first one is asked for."""
+"""From a checkpoint on disk to a model that runs.
+
+Parameters are mapped; linears are repacked once, and mapped too from then on. On a GPU the steps are captured as graphs
+before the first one is asked for.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ class Loaded:
 
 
 def choose_device(name: str) -> torch.device:
-    """ "auto", "cpu" or "cuda" -> the device. Raises SettingsError when there is no such device."""
+    """The device for "auto", "cpu" or "cuda". Raises SettingsError if there is no such device."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "cuda" and not torch.cuda.is_available():
@@ -41,10 +44,10 @@ def load_model(
     name: str = "",
     devices: Sequence[torch.device] = (),
 ) -> Loaded:
-    """Raises CheckpointError naming the file, tensor or field that can't be used.
+    """Raises CheckpointError, naming the file, tensor or field that can't be used.
 
-    cache: where repacked linears are kept, None to keep them in memory only. name: to show, else the folder's.
-    devices: of each layer, where one device is too small; else all are on `device`.
+    cache: where repacked linears are kept; None to keep them in memory only. name: to show, else the folder's.
+    devices: of each layer, where one device is too small; else all layers are on `device`.
     """
     config, architecture = opened.config, opened.architecture
     placed = tuple(devices) or (device,) * architecture.n_layer

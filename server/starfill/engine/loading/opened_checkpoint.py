@@ -1,4 +1,4 @@
-"""A checkpoint's settings and headers: parsed once, and handed to all that load it or work out what it needs."""
+"""A checkpoint's settings and headers, parsed once for everything that loads it or computes its needs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class OpenedCheckpoint:
 
     @classmethod
     def open(cls, folder: Path) -> OpenedCheckpoint:
-        """Raises CheckpointError when the folder holds no checkpoint that Starfill runs."""
+        """Raises CheckpointError if the folder holds no checkpoint that Starfill runs."""
         return cls.of(read_config(folder))
 
     @classmethod
@@ -44,7 +44,7 @@ class OpenedCheckpoint:
 
     @cached_property
     def weights(self) -> Weights:
-        """The headers of the files. Raises CheckpointError where they are missing or damaged."""
+        """The headers of the files. Raises CheckpointError if they are missing or damaged."""
         return Weights.open(self.config)
 
 

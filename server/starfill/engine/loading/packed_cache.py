@@ -1,8 +1,8 @@
-"""Repacked weights on disk, so that only the first start of a checkpoint pays for repacking.
+"""Repacked weights on disk, so that only the first start of a checkpoint has to repack them.
 
-One folder per checkpoint and kernel, named after a digest of the weight files' contents and the packing's version; one
-safetensors file per linear layer in it. The folders are bounded in bytes, least recently used first out. A folder
-appears under its name only when it is complete.
+There is one folder per checkpoint and kernel, named after a digest of the weight files' contents and the version of the
+packing, with one safetensors file per linear layer. The folders are limited in bytes; the least recently used one is
+removed first. A folder gets its name only when it is complete.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 
 from starfill.util.file_stamp import stamp
 
-PACKING = 3  # to be changed whenever a kernel packs differently
+PACKING = 3  # increase it when a kernel packs differently
 LIMIT = 64 << 30  # bytes
 DIGESTS = "digests.json"
 ENTRY = re.compile(r"[0-9a-f]{32}")
@@ -61,12 +61,12 @@ class PackedCache:
         path = self.folder / key
         if not path.is_dir():
             return None
-        with suppress(OSError):  # a cache that may only be read is still a cache
+        with suppress(OSError):  # the cache may be read-only
             os.utime(path)
         return path
 
     def writer(self) -> Path | None:
-        """A new folder to fill and then `publish`; None where the cache can't be written."""
+        """A new folder to fill and then `publish`; None if the cache can't be written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             return Path(tempfile.mkdtemp(prefix="partial-", dir=self.folder))
@@ -77,7 +77,7 @@ class PackedCache:
         target = self.folder / key
         try:
             filled.rename(target)
-        except OSError:  # another process was faster: its entry is as good
+        except OSError:  # another process was faster; its folder is as good
             if not target.is_dir():
                 return filled
             shutil.rmtree(filled, ignore_errors=True)
@@ -85,7 +85,7 @@ class PackedCache:
         return target
 
     def entries(self) -> list[CachedWeights]:
-        """Oldest use first."""
+        """The least recently used first."""
         found = [
             CachedWeights(path, sum(file.stat().st_size for file in path.iterdir()), path.stat().st_mtime)
             for path in (self.folder.iterdir() if self.folder.is_dir() else ())
@@ -94,7 +94,7 @@ class PackedCache:
         return sorted(found, key=lambda entry: entry.used)
 
     def clear(self) -> int:
-        """Remove everything; the number of bytes freed."""
+        """Remove everything. Returns the number of bytes freed."""
         entries = self.entries()
         for entry in entries:
             shutil.rmtree(entry.path, ignore_errors=True)
@@ -137,7 +137,7 @@ def save(tensors: dict[str, torch.Tensor], folder: Path, name: str) -> None:
 
 
 def load(folder: Path, name: str) -> dict[str, torch.Tensor] | None:
-    """The tensors of one layer, mapped; None when the file is missing or damaged."""
+    """The tensors of one layer, mapped; None if the file is missing or damaged."""
     try:
         with safe_open(folder / f"{name}.safetensors", framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - a handle is no mapping

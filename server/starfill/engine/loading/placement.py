@@ -1,4 +1,4 @@
-"""Which GPU holds which layer, where one is too small for a checkpoint."""
+"""Which GPU gets which layer, if one GPU is too small for a checkpoint."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.engine.loading.weight_memory import demand, weight_memory
 from starfill.errors import CheckpointError
 
-CONTEXT = 2048  # tokens of state that each device keeps room for
+CONTEXT = 2048  # tokens of KV state for which each device keeps memory free
 
 
 def free_on_gpus() -> tuple[int, ...]:
@@ -20,7 +20,7 @@ def free_on_gpus() -> tuple[int, ...]:
 def devices_of(opened: OpenedCheckpoint, device: torch.device) -> tuple[torch.device, ...]:
     """The device of each layer, for `load_model`.
 
-    Raises CheckpointError when the weights don't fit on all of them together.
+    Raises CheckpointError if the weights don't fit on all of them together.
     """
     if device.type != "cuda":
         return (device,) * opened.architecture.n_layer
@@ -30,7 +30,7 @@ def devices_of(opened: OpenedCheckpoint, device: torch.device) -> tuple[torch.de
     layers[0] += parts.before
     layers[-1] += parts.after
     needs = demand(opened, 0, device).needs(1, CONTEXT)
-    for reserve in (needs.total, 0):  # better with too little room for long contexts than not at all
+    for reserve in (needs.total, 0):  # too little memory for long contexts is better than none at all
         placed = place(layers, free, reserve)
         if placed is not None:
             return tuple(torch.device("cuda", index) for index in placed)

@@ -1,4 +1,4 @@
-"""Repacked linears of one checkpoint while it is being loaded: taken from the cache on disk, or made and kept there."""
+"""Repacked linears of a checkpoint that is being loaded: taken from the cache on disk, or made and stored there."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Repacking:
     def linear(
         self, name: str, out_features: int, make: Callable[[], PackedLinear], restore: Restore | None
     ) -> PackedLinear:
-        """restore: from the cache, None where nothing is kept there."""
+        """restore: makes the layer from what the cache holds; None if nothing is kept there."""
         if restore is None:
             return make()
         if self._reading is not None:
@@ -42,20 +42,20 @@ class Repacking:
             return linear
         try:
             packed_cache.save(linear.tensors(), self._writing, name)
-        except OSError:  # a full disk: go on in memory
+        except OSError:  # the disk is full: go on in memory
             self.discard()
             return linear
         tensors = packed_cache.load(self._writing, name)
         return linear if tensors is None else restore(tensors, out_features)
 
     def publish(self) -> None:
-        """All linears were made: let them appear in the cache."""
+        """All linears were made: make them visible in the cache."""
         if self._cache is not None and self._writing is not None:
             self._cache.publish(self._writing, self._key)
             self._writing = None
 
     def discard(self) -> None:
-        """Remove what a failed load left half-finished."""
+        """Remove what a failed load left unfinished."""
         if self._writing is not None:
             shutil.rmtree(self._writing, ignore_errors=True)
             self._writing = None

@@ -1,8 +1,8 @@
-"""What a checkpoint's parameters take in memory once they are loaded, worked out from the files' headers alone.
+"""How much memory a checkpoint's parameters take once they are loaded, from the files' headers alone.
 
-It mirrors `checkpoint_source.py`: quantized linears packed where a kernel packs them, other linears in full, the
-output head rounded to 8 bits beside packed linears, embedding tables mapped from the file on the CPU, small tensors in
-float32.
+It mirrors `checkpoint_source.py`: quantized linears are packed where a kernel packs them; other linears are not; the
+output head beside packed linears is rounded to 8 bits; embedding tables are mapped from the file on the CPU; small
+tensors are float32.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ HEAD = "lm_head.weight"
 
 @dataclass(frozen=True, slots=True)
 class WeightMemory:
-    """Bytes. layers: of each block; before: embedding tables held in memory; after: output head and last norm.
+    """Bytes. layers: of each block; before: embedding tables in memory; after: output head and last norm.
 
-    mapped: embedding tables that stay in the file, of which only the rows that are looked up are ever read.
+    mapped: embedding tables that stay in the file, of which only the rows that are looked up are read.
     """
 
     layers: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""Activation functions by their names in config.json."""
+"""Activation functions, by their names in config.json."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Activation = Callable[[torch.Tensor], torch.Tensor]
 class Steady:
     """A function whose result for a number doesn't depend on the numbers around it.
 
-    torch computes most of a tensor with vectors and the remainders one by one, and where those lie follows from the
-    tensor's size and the number of threads. For gelu the two differ in the last bit of a few numbers, so that a warm
-    answer could differ from the cold one. On the CPU our own kernel computes float32; bfloat16, which torch's int4
-    product gives, is looked up in a table of all 65,536 of them. What else comes pays for torch's function.
+    torch computes most of a tensor in vectors and the rest one by one; the tensor's size and the number of threads
+    decide what that rest is. For gelu the two differ in the last bit of a few numbers, so that a warm answer could
+    differ from the cold one. On the CPU our own kernel computes float32. bfloat16, which torch's int4 product gives, is
+    looked up in a table of all 65,536 values. Anything else is left to torch.
     """
 
     def __init__(self, function: Activation, kind: Kind) -> None:
@@ -55,6 +55,6 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 def check_activation(name: str, field: str, source: str) -> None:
-    """Raises CheckpointError for one that Starfill doesn't know; field, source: where config.json names it."""
+    """Raises CheckpointError for an unknown activation. field, source: where config.json names it."""
     if name not in ACTIVATIONS:
         raise CheckpointError(f"{field} {name!r} in {source} is not supported: Starfill runs {', '.join(ACTIVATIONS)}")

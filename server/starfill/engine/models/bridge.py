@@ -1,4 +1,4 @@
-"""What a model class of `transformers` is given in place of its own parts: our KV state, attention and linears."""
+"""Our KV state, attention and linears, in the form that a model class of `transformers` expects of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OURS = "starfill"  # the name of our attention within transformers
 
 
 class Recorder(DynamicCache):
-    """Notes the shapes of the keys and values of each layer, [1, heads, T, dim]."""
+    """Records the shapes of the keys and values of each layer, [1, heads, T, dim]."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,7 +37,9 @@ class Recorder(DynamicCache):
 
 
 class Bridge(DynamicCache):
-    """Their interface to our KV state, for one pass of `tokens` tokens. Trimming and forking stay ours."""
+    """Our KV state behind the interface of their cache, for one pass of `tokens` tokens. Trimming and forking stay
+    ours.
+    """
 
     def __init__(self, cache: KVCache, tokens: int) -> None:
         super().__init__()
@@ -78,8 +80,9 @@ def block_attention(
     s_aux: torch.Tensor | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Our attention as transformers calls one: query [1, heads, T, D], key and value [1, kv_heads, keys, D], the mask
-    [1, 1, T, keys] True or 0 where a query may look -> [1, T, heads, D]."""
+    """Our attention with the signature that transformers expects: query [1, heads, T, D], key and value [1, kv_heads,
+    keys, D], the mask [1, 1, T, keys] True or 0 where a query may look -> [1, T, heads, D].
+    """
     if softcap is not None or s_aux is not None:
         raise NotImplementedError("attention with soft caps or sinks")
     tokens, keys = query.shape[2], key.shape[2]
@@ -96,14 +99,14 @@ def block_attention(
 
 
 AttentionInterface.register(OURS, block_attention)
-if hasattr(transformers, "AttentionMaskInterface"):  # since 4.53; before, each class made the mask itself
+if hasattr(transformers, "AttentionMaskInterface"):  # since 4.53; before that, each class made its own mask
     from transformers.masking_utils import eager_mask
 
     transformers.AttentionMaskInterface.register(OURS, eager_mask)
 
 
 class OurLinear(nn.Module):
-    """One of our linears where their class has an nn.Linear."""
+    """One of our linears in the place of an nn.Linear of their class."""
 
     def __init__(self, linear: Linear) -> None:
         super().__init__()

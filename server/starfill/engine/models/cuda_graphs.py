@@ -1,8 +1,8 @@
-"""Steps captured as CUDA graphs: one for each number of rows and each reach of context, replayed for any document.
+"""Steps captured as CUDA graphs: one for each number of rows and each length of context, replayed for any document.
 
-A graph repeats its kernels on the addresses that they were captured with. What changes from step to step - ids,
-positions, where each row's KV storage stands - is in a table that is filled before. Rows that a step has too few are
-padded: they write to a page of no document, and what they answer isn't looked at.
+A graph repeats its kernels on the addresses with which it was captured. What changes from step to step (ids, positions,
+the address of each row's KV storage) is in a table that is filled before. If a step has fewer rows than its graph, rows
+of padding are added: they write to a page of no document, and their results aren't used.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from starfill.engine.cuda.packed_weights import ROWS, launching_on
 from starfill.engine.kv.kv_cache import BLOCK, KVCache, KVShape
 from starfill.engine.models.cuda_steps import Table
 
-HEIGHTS = (1, 2, 4, 8, ROWS)  # rows of the steps that are captured
-REACH, GROWTH = 1024, 4  # positions that the smallest graphs look back over, and how much further each next one does
+HEIGHTS = (1, 2, 4, 8, ROWS)  # numbers of rows for which steps are captured
+REACH, GROWTH = 1024, 4  # positions that the smallest graphs can see, and the factor to the next larger ones
 
 Step = Callable[[Table, torch.Tensor], None]  # computes a table's rows, and their logits float32 [R, vocab]
-Capture = Callable[[Callable[[], None]], Callable[[], None]]  # to what repeats the work, on the same tensors
+# returns a function that repeats the work, on the same tensors
+Capture = Callable[[Callable[[], None]], Callable[[], None]]
 
 
 class CudaCapture:
-    """On a stream of its own, since the default one can't be captured; the memory of all graphs is one pool.
+    """Captures on a stream of its own, since the default stream can't be captured. All graphs share one pool of memory.
 
-    There a graph owns what it uses only while it runs: the next replay may overwrite it.
+    In that pool a graph owns its memory only while it runs: the next replay may overwrite it.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -36,7 +37,7 @@ class CudaCapture:
 
     def __call__(self, work: Callable[[], None]) -> Callable[[], None]:
         graph = torch.cuda.CUDAGraph()
-        # Another model may compute or load meanwhile: only what this thread does could spoil the capture.
+        # Another model may compute or load meanwhile, so only this thread's calls are checked.
         mode = "thread_local"
         with torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode=mode):
             work()
@@ -52,10 +53,10 @@ class Buffers:
 
 
 class Graphs:
-    """Runs steps of at most ROWS rows. capture None: computes each anew, with as many rows as it has.
+    """Runs steps of at most ROWS rows. capture None: computes each one directly, with as many rows as it has.
 
-    It keeps no step, only what was captured of one: whoever has both hands it over each time, so that nothing points
-    back at a model and delays its end. reach: positions of the model's context.
+    It keeps captured graphs, never a step: the caller passes the step each time, so that nothing here refers to a model
+    and keeps it alive. reach: positions of the model's context.
     """
 
     def __init__(self, kv: KVShape, vocab_size: int, reach: int, capture: Capture | None) -> None:
@@ -71,7 +72,7 @@ class Graphs:
     def __call__(self, step: Step, ids: torch.Tensor, caches: Sequence[KVCache], last: int) -> torch.Tensor:
         """ids int64 [R], on the CPU or the device: rows of one cache, or one of each -> logits float32 [last, vocab].
 
-        Room in the caches must be reserved; they don't count the rows yet. The logits are the caller's to keep.
+        Room in the caches must be reserved; they don't count the rows yet. The logits belong to the caller.
         """
         rows, reach = len(ids), max(cache.length for cache in caches) + len(ids) // len(caches)
         with launching_on(self._kv.device):
@@ -88,7 +89,7 @@ class Graphs:
             return buffers.logits[rows - last : rows].clone()
 
     def prepare(self, step: Step, report: Callable[[float, str], None]) -> None:
-        """Capture all graphs, the largest first: the others find room in the memory that it took."""
+        """Capture all graphs, the largest first, so that the others fit into its memory."""
         if self._capture is None:
             return
         kinds = list(itertools.product(reversed(HEIGHTS), reversed(self._reaches)))
@@ -107,7 +108,7 @@ class Graphs:
             def work() -> None:
                 step(Table(buffers.numbers, reach), buffers.logits)
 
-            work()  # kernels are compiled and loaded now, which a capture doesn't allow
+            work()  # a capture doesn't allow kernels to be compiled and loaded
             found = self._replays[height, reach] = self._capture(work)
         return found
 
@@ -116,7 +117,7 @@ class Graphs:
         return Buffers(numbers, torch.empty(rows, self._vocab_size, device=self._kv.device))
 
     def _fill(self, buffers: Buffers, ids: torch.Tensor, caches: Sequence[KVCache]) -> None:
-        """The rows' numbers, see `Table`, then those of padding."""
+        """Write the rows' numbers, see `Table`, then those of the padding."""
         rows, each = len(ids), len(ids) // max(len(caches), 1)
         on_host = ids.device.type == "cpu"
         numbers = torch.zeros(*buffers.numbers.shape, dtype=torch.int64)
@@ -127,7 +128,7 @@ class Graphs:
             numbers[2:, start : start + each] = cache.column()[:, None]
         if rows < numbers.shape[1]:
             numbers[2:, rows:] = self._padding[:, None]
-        # From pageable memory: the driver has taken it when this returns, and nothing waits for the device.
+        # This is pageable memory: the driver has copied it when this returns, and nothing waits for the device.
         buffers.numbers.copy_(numbers, non_blocking=True)
         if not on_host:
             buffers.numbers[0, :rows] = ids

@@ -1,7 +1,7 @@
-"""A pass of few rows as one fixed sequence of kernels: about ten a layer, and nothing of a row's in their order.
+"""A pass of few rows as a fixed sequence of kernels, about ten a layer, which is the same for all rows.
 
-So it can be captured once and replayed for any rows (graphs.py). The residual stream is float32; what the products take
-is in the linears' dtype, keys and values in the KV state's.
+So it can be captured once and replayed for any rows (cuda_graphs.py). The residual stream is float32; the inputs of
+products have the linears' dtype, keys and values that of the KV state.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from starfill.engine.models.norm import Norm
 from starfill.engine.native.structs import Activation as Kind
 
 DIMS = (16, 32, 64, 128, 256)  # head dimensions that the kernels take
-SPANS = 128  # that a model's longest context is cut into; a step's working memory grows with them
+SPANS = 128  # into which a model's longest context is cut; a step's working memory grows with them
 CHUNK = 16  # spans added up at a time
-COLUMNS = 512  # of an activation, a program
+COLUMNS = 512  # columns of an activation that one program computes
 KINDS = {Kind.SILU: kernels.SILU, Kind.GELU: kernels.GELU, Kind.GELU_TANH: kernels.GELU_TANH}
 LOG2_E = 1.4426950408889634
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a step has to know of its rows, a column each: int64 [3 + layers, R] on the device."""
+    """What a step has to know of its rows, one column for each: int64 [3 + layers, R] on the device."""
 
     numbers: torch.Tensor
-    furthest: int  # no row stands at or beyond this position
+    furthest: int  # all positions are below this one
 
     @property
     def rows(self) -> int:
@@ -51,16 +51,16 @@ class Table:
 
     @property
     def capacities(self) -> torch.Tensor:
-        """Positions that a row's KV storage has room for."""
+        """The number of positions in each row's KV storage."""
         return self.numbers[2]
 
     def addresses(self, layer: int) -> torch.Tensor:
-        """Where a row's KV storage of the layer stands."""
+        """The address of each row's KV storage of the layer."""
         return self.numbers[3 + layer]
 
 
 class Steps:
-    """Holds the blocks' parts. blocks_a_span: blocks of keys that one program of attention looks at."""
+    """Refers to the blocks' parts. blocks_a_span: blocks of keys that one program of attention computes."""
 
     def __init__(
         self, blocks: Sequence[Parts], norm: Norm, head: CudaLinear, kv: KVShape, window: int, blocks_a_span: int
@@ -74,7 +74,7 @@ class Steps:
     def of(
         cls, blocks: Sequence[Parts], norm: Norm, head: Linear, kv: KVShape, window: int | None, context: int
     ) -> Steps | None:
-        """None where the kernels can't run all of these parts. context: the longest that the model has."""
+        """None if the kernels can't run all of these parts. context: the model's longest."""
         linears = [head, *(linear for parts in blocks for linear in parts.linears)]
         if kv.dtype not in (torch.float16, torch.bfloat16) or kv.head_dim not in DIMS:
             return None
@@ -87,7 +87,7 @@ class Steps:
     ) -> None:
         """x float32 [R, hidden], overwritten: embedded rows -> logits float32 [R, vocab].
 
-        The rows' keys and values go into the caches. rotation: as in decoder.py.
+        The rows' keys and values are written to the caches. rotation: as in decoder.py.
         """
         attention = _Attention(self._kv, self._heads, self._window, self._blocks_a_span, table)
         h = torch.empty_like(x, dtype=self._head.dtype)
@@ -131,7 +131,7 @@ class _Sum:
 
 
 class _Attention:
-    """One step's attention, with working memory that its layers share."""
+    """The attention of one step, with working memory that its layers share."""
 
     def __init__(self, kv: KVShape, heads: int, window: int, blocks: int, table: Table) -> None:
         self._kv, self._heads, self._window, self._blocks, self._table = kv, heads, window, blocks, table
@@ -148,8 +148,9 @@ class _Attention:
         self._spread(layer, qkv, h, rotation)
         table, kv, spans, group = self._table, self._kv, self._spans, self._heads // self._kv.kv_heads
         lanes = next_power_of_2(group)
-        shared = max(16 // lanes, 1)  # a matrix product takes 16 rows at least: of other tokens where heads are few
-        keys = BLOCK // 2 if kv.head_dim <= 128 else BLOCK // 4  # two lots of keys and values in shared memory
+        # a matrix product takes at least 16 rows: of other tokens if there are fewer heads
+        shared = max(16 // lanes, 1)
+        keys = BLOCK // 2 if kv.head_dim <= 128 else BLOCK // 4  # two blocks of keys and values fit into shared memory
         attend[-(-table.rows // shared), kv.kv_heads, spans](
             self._q, self._peaks, self._sums, self._mixed, table.positions, table.capacities, table.addresses(layer),
             table.rows, spans, kv.head_dim**-0.5 * LOG2_E,
@@ -213,7 +214,7 @@ def _packed(linear: Linear) -> CudaLinear:
 
 
 def _kind(activation: Activation) -> int | None:
-    """One of rows.py's kinds, or None for what it hasn't."""
+    """One of the kinds in cuda/elementwise.py; None if it has no such kind."""
     if isinstance(activation, Steady):
         return int(KINDS[activation.kind])
     return int(kernels.RELU) if activation is F.relu else None

@@ -1,7 +1,8 @@
 """The skeleton that the architectures share: embedding, blocks, head, over the rows of one or several sequences.
 
-An architecture's file brings its `Config`, its `Block` and a `Model`, a `Decoder` that says how rows are embedded and
-how logits come from them. A block sees rows [R, hidden] and a `Rows` that knows whose they are; only attention asks.
+An architecture's file defines its `Config`, its `Block` and its `Model`: a `Decoder` that says how rows are embedded
+and how logits are computed. A block gets rows [R, hidden], and a `Rows` that knows which sequences they belong to; only
+attention needs to know.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ Rotation = tuple[torch.Tensor, torch.Tensor]  # cosines and signed sines, see ro
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One sequence's rows as attention sees them."""
+    """The rows of one sequence, for attention."""
 
     cache: KVCache
     sight: Sight
@@ -48,16 +49,16 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Whose rows a pass computes: T rows of one sequence, or one row of each of several."""
+    """The rows that a pass computes: T rows of one sequence, or one row of each of several sequences."""
 
-    positions: torch.Tensor  # int64 [R], of each row in its own sequence
+    positions: torch.Tensor  # int64 [R], each row's position in its own sequence
     views: tuple[View, ...]
     rotation: Rotation | None = None
 
     def attend(self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
-        """q [R, heads, D], k and v [kv_heads, R, D], all float32 -> [R, heads * D]; k and v are kept.
+        """q [R, heads, D], k and v [kv_heads, R, D], all float32 -> [R, heads * D]. k and v are kept.
 
-        On a GPU it comes in the dtype of what is kept.
+        On a GPU the result has the dtype of the KV state.
         """
         if len(self.views) == 1:
             return self.views[0].attend(layer, q, k, v, scale)
@@ -107,7 +108,7 @@ class Config(Protocol):
 class Decoder(ABC):
     """Token ids to logits. The residual stream, norms and attention are float32, whatever the linears use.
 
-    ending: the norm before the head, and the head. window: how many positions back a row may look, itself among them;
+    ending: the norm before the head, and the head. window: the number of positions that a row sees, including its own;
     None for all.
     """
 
@@ -134,11 +135,12 @@ class Decoder(ABC):
         """ids and positions int64 [R] -> x [R, hidden] float32."""
 
     def rotation(self, positions: torch.Tensor) -> Rotation | None:
-        """How queries and keys at these positions are turned; None where positions are embedded instead."""
+        """Rotates queries and keys at these positions; None if the architecture embeds positions instead."""
         return None
 
     def __call__(self, ids: torch.Tensor, cache: KVCache, last: int) -> torch.Tensor:
-        """Compute ids int64 [T] behind the cache and keep their KV; logits float32 [last, vocab] of the last ones.
+        """Compute ids int64 [T] behind those of the cache, and keep their KV. Returns logits float32 [last, vocab] of
+        the last ones.
 
         ids may be on the CPU whatever the model is on: then nothing waits for its device.
         """
@@ -160,7 +162,7 @@ class Decoder(ABC):
 
     @contextmanager
     def _timed(self, rows: int) -> Iterator[None]:
-        """A pass on as many threads as the machine has to spare."""
+        """Time a pass, on as many threads as the machine can spare."""
         kernels = native()
         if kernels is None or self.kv_shape.device.type != "cpu":
             yield
@@ -175,7 +177,7 @@ class Decoder(ABC):
 
     @cached_property
     def fused(self) -> Fused | None:
-        """A pass as one call of our kernels; None where they can't compute it."""
+        """The pass as one call of our kernels; None if they can't compute it."""
         if len(self.stages) > 1:
             return None
         parts = [block.parts() for block in self.stages[0][1]]
@@ -183,7 +185,7 @@ class Decoder(ABC):
 
     @cached_property
     def steps(self) -> tuple[Steps, Graphs] | None:
-        """What computes passes of few rows, beside linears that a GPU's kernels take."""
+        """Passes of few rows on a GPU whose kernels take the linears; else None."""
         if len(self.stages) > 1 or not isinstance(self.lm_head, CudaLinear):
             return None
         from starfill.engine.models.cuda_graphs import CudaCapture, Graphs
@@ -202,8 +204,8 @@ class Decoder(ABC):
         self.steps[0](x, rotation, table, logits)
 
     def prepare(self, report: Callable[[float, str], None]) -> None:
-        """On a GPU: compile and capture what passes need, or the first ones would wait for it."""
-        # Where memory runs out, the rest follows when it is used: then room can be made.
+        """On a GPU: compile and capture what passes need, so that the first ones needn't wait for it."""
+        # If memory runs out, the rest is captured when it is used: then memory can be freed.
         with suppress(torch.OutOfMemoryError), naming_out_of_memory():
             if self.steps is not None:
                 self.steps[1].prepare(self._step, report)
@@ -212,7 +214,7 @@ class Decoder(ABC):
                     self(torch.zeros(rows, dtype=torch.int64), KVCache(self.kv_shape), last=1)
 
     def _run(self, ids: torch.Tensor, caches: Sequence[KVCache], last: int) -> torch.Tensor:
-        """Logits [last, vocab] of the last rows; the caches hold the rows' KV, but don't count them yet."""
+        """Logits [last, vocab] of the last rows. The caches hold the rows' KV, but don't count them yet."""
         tokens, device = len(ids) // len(caches), self.kv_shape.device
         for cache in caches:
             cache.reserve(tokens)
@@ -236,7 +238,7 @@ class Decoder(ABC):
 
 
 def stages(blocks: Sequence[Block], devices: Sequence[torch.device]) -> list[tuple[torch.device, list[Block]]]:
-    """Runs of neighbouring blocks on the same device."""
+    """Neighbouring blocks on the same device, together."""
     runs: list[tuple[torch.device, list[Block]]] = []
     for block, device in zip(blocks, devices, strict=True):
         if not runs or runs[-1][0] != device:

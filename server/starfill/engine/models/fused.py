@@ -1,7 +1,7 @@
-"""A decoder's pass as one call of our kernels: no Python, and none of torch's small operators, between its steps.
+"""A pass of the decoder as one call of our kernels, without Python and torch's small operators between its steps.
 
-For a large model they cost a tenth of a token, since its weights wash their code out of the caches; for a small one
-more than half. What is computed is what the blocks compute, up to the rounding of norms and rotations.
+For a large model these cost a tenth of a token's time, since its weights push their code out of the processor's caches;
+for a small one more than half. The result is that of the blocks, up to the rounding of norms and rotations.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from starfill.engine.native.structs import LayerParts, LinearWeights, ModelParts
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a block is made of. qkv: one linear for all three, or one for each.
+    """The parts of a block. qkv: one linear for all three, or one for each.
 
-    up: that alone, the gate and it, or one linear for both where the MLP is `gated`.
+    up: the linear alone, the gate and it, or one linear for both if the MLP is `gated`.
     """
 
     before_attention: Norm
@@ -51,7 +51,7 @@ class Fused:
 
     @classmethod
     def of(cls, blocks: Sequence[Parts], norm: Norm, head: Linear, kv: KVShape, window: int | None) -> Fused | None:
-        """None where the kernels can't run, or not all of these parts."""
+        """None if the kernels can't run all of these parts."""
         kernels, first = native(), blocks[0]
         if kernels is None or kv.dtype != torch.float16:
             return None

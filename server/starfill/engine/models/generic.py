@@ -1,9 +1,10 @@
-"""Any other decoder that `transformers` knows, run on its model class: slower than a file of its own here, but correct.
+"""Any other decoder that `transformers` has, run with its model class: slower than a file of its own here, but correct.
 
-What is ours: the quantized linears, which stand in for its own wherever the checkpoint has packed weights; the KV
-state, which its attention layers fill through a `Cache` that writes into ours; attention itself, where the class lets
-it be chosen. What a model keeps is found out by running it once on tensors without contents. Models that keep anything
-else than keys and values (recurrent states) can't be trimmed and are refused. Code from a model folder is never run.
+Ours are the quantized linears, which replace the class's own where the checkpoint has packed weights; the KV state,
+which its attention layers fill through a `Cache` that writes into ours; and attention itself, if the class lets us
+choose it. Which states a model keeps is found out by running it once on tensors without contents. Models that keep
+anything else than keys and values (recurrent states) can't be trimmed and are refused. Code from a model folder is
+never run.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 import torch
 import transformers
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensorMode  # where torch's own documentation has it
+from torch._subclasses.fake_tensor import FakeTensorMode  # as in torch's own documentation
 from torch.nn.modules.module import register_module_parameter_registration_hook
 from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, AutoModelForCausalLM, Conv1D
 
@@ -27,16 +28,17 @@ from starfill.engine.models.bridge import OURS, Bridge, OurLinear, Recorder
 from starfill.engine.models.parameters import ParameterSource
 from starfill.errors import CheckpointError
 
-ATTENTIONS = (OURS, "eager")  # in order of preference; some classes have attention code of their own
-# Before 4.53 classes make their masks themselves, and some keep their states in tuples or caches of their own.
+ATTENTIONS = (OURS, "eager")  # the first that works is taken; some classes have attention code of their own
+# Before 4.53, classes make their masks themselves, and some keep their states in tuples or caches of their own.
 OLD = not hasattr(transformers, "AttentionMaskInterface")
 REMEDY = f"{'install transformers 4.53 or newer, or ' if OLD else ''}choose a model of another architecture"
-UNREAD = ("quantization_config", "auto_map", "torch_dtype", "dtype")  # fields of config.json that are ours to decide
+# fields of config.json that we interpret ourselves
+UNREAD = ("quantization_config", "auto_map", "torch_dtype", "dtype")
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """theirs: transformers' own configuration. attention: which of ATTENTIONS the class runs with."""
+    """theirs: the configuration class of transformers. attention: which of ATTENTIONS the class runs with."""
 
     theirs: Any
     attention: str
@@ -44,14 +46,14 @@ class Config:
     n_embd: int
     n_head: int
     kv_heads: int
-    head_dim: int  # the longer one, where keys and values differ
+    head_dim: int  # the larger one if keys and values differ
     vocab_size: int
     context_length: int
     shapes: tuple[tuple[str, tuple[int, int]], ...]
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any], source: str) -> Config:
-        """Raises CheckpointError when transformers can't build it, or it can't be run with our KV state."""
+        """Raises CheckpointError if transformers can't build it, or if it can't be run with our KV state."""
         theirs = _their_config(raw, source)
         text = theirs.get_text_config()
         if getattr(text, "sliding_window", None) and OLD:
@@ -71,7 +73,8 @@ class Config:
             kv_heads=max(keys[1] for keys, _ in kept.values()),
             head_dim=max(max(keys[3], values[3]) for keys, values in kept.values()),
             vocab_size=text.vocab_size,
-            context_length=getattr(text, "max_position_embeddings", None) or 2048,  # slopes have no end of their own
+            # ALiBi's slopes have no longest context
+            context_length=getattr(text, "max_position_embeddings", None) or 2048,
             shapes=tuple((name, shape) for name, shape in shapes.items() if shape is not None),
         )
 
@@ -87,7 +90,7 @@ def _features(module: nn.Module) -> tuple[int, int] | None:
     """(in_features, out_features) of a linear layer, None for other modules."""
     if isinstance(module, nn.Linear):
         return module.in_features, module.out_features
-    if isinstance(module, Conv1D):  # GPT-2's spelling of one
+    if isinstance(module, Conv1D):  # GPT-2's kind of linear layer
         return module.nx, module.nf
     return None
 
@@ -101,7 +104,7 @@ def _their_config(raw: Mapping[str, Any], source: str) -> Any:
     fields = {name: value for name, value in raw.items() if name not in UNREAD}
     try:
         return transformers.AutoConfig.for_model(**fields)
-    except Exception as error:  # whatever a class makes of fields that it doesn't like
+    except Exception as error:  # a class may raise anything for fields that it doesn't accept
         raise CheckpointError(
             f"model_type {raw['model_type']!r} in {source} can't be run through transformers"
             f" {transformers.__version__} ({_first_line(error)}): {REMEDY}"
@@ -109,7 +112,9 @@ def _their_config(raw: Mapping[str, Any], source: str) -> Any:
 
 
 def _probe(theirs: Any, source: str) -> tuple[str, Any, dict[int, tuple[torch.Size, torch.Size]]]:
-    """One token through the class, with tensors that have no contents: the attention it takes, what its layers keep."""
+    """Compute one token with the class, on tensors without contents. Returns the attention that it runs with, and the
+    shapes that its layers keep.
+    """
     problem: Exception | None = None
     for name in ATTENTIONS:
         kept = Recorder()
@@ -117,7 +122,7 @@ def _probe(theirs: Any, source: str) -> tuple[str, Any, dict[int, tuple[torch.Si
             with FakeTensorMode(), torch.no_grad():
                 model = _build(theirs, name)
                 _one_token(model, {_cache_argument(model): kept, "use_cache": True})
-        except Exception as error:  # anything: it is their code
+        except Exception as error:  # it is their code, so anything may be raised
             problem = problem or error
             continue
         _check_states(kept, theirs, source)
@@ -158,7 +163,7 @@ def _build(theirs: Any, attention: str) -> Any:
 
 
 def _cache_argument(model: nn.Module) -> str:
-    """What the class calls the argument for a KV cache: `cache` since transformers 5.24."""
+    """The name of the class's argument for a KV cache: `cache` since transformers 5.24."""
     return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
 
@@ -195,7 +200,7 @@ class Model:
         self._keeps_few = "logits_to_keep" in inspect.signature(self._model.forward).parameters
 
     def _load_head(self, source: ParameterSource) -> None:
-        """A head without a bias is one of our linears, tied to the embedding or not."""
+        """A head without a bias is one of our linears, whether it is tied to the embedding or not."""
         head, table = self._model.get_output_embeddings(), self._model.get_input_embeddings()
         names = {id(module): name for name, module in self._model.named_modules()}
         if type(head) is nn.Linear and head.bias is None and id(head) in names:
@@ -205,7 +210,7 @@ class Model:
             _replace(self._model, name, OurLinear(source.head(f"{name}.weight", tied, shape)))
 
     def __call__(self, ids: torch.Tensor, cache: KVCache, last: int) -> torch.Tensor:
-        """As `Decoder.__call__`."""
+        """See `Decoder.__call__`."""
         tokens = len(ids)
         cache.reserve(tokens)
         options: dict[str, Any] = {self._cache_argument: Bridge(cache, tokens), "use_cache": True}
@@ -217,7 +222,7 @@ class Model:
         return logits[len(logits) - last :]
 
     def step(self, ids: torch.Tensor, caches: Sequence[KVCache]) -> torch.Tensor:
-        """As `Decoder.step`, but one sequence after the other: their classes want all of one length."""
+        """See `Decoder.step`, but one sequence after the other: these classes need sequences of the same length."""
         return torch.cat([self(ids[n : n + 1], cache, 1) for n, cache in enumerate(caches)])
 
 
@@ -232,20 +237,21 @@ _building = (
 
 
 def _move_to_meta(module: nn.Module, name: str, parameter: nn.Parameter | None) -> nn.Parameter | None:
-    """A hook of torch's for each parameter that a module gets, in any thread: what it returns takes its place."""
+    """A hook that torch calls for each parameter that a module gets, in any thread. Its result becomes the
+    parameter.
+    """
     if not getattr(_building, "parameters_on_meta", False) or parameter is None or parameter.device.type == "meta":
         return None
     return nn.Parameter(parameter.to("meta"), requires_grad=False)
 
 
-# Once and for good: torch's table of hooks must not change while another thread walks through it.
+# Registered once, for good: torch's table of hooks must not change while another thread iterates over it.
 register_module_parameter_registration_hook(_move_to_meta)  # type: ignore[arg-type]  # what it returns is used
 
 
 @contextmanager
 def _parameters_on_meta() -> Iterator[None]:
-    """Modules that this thread makes inside have their buffers (rotary tables) for real, and parameters that take no
-    memory."""
+    """In modules that this thread makes inside, buffers (rotary tables) are real, and parameters take no memory."""
     _building.parameters_on_meta = True
     try:
         yield

@@ -1,5 +1,6 @@
-"""llama: CodeLlama, WizardCoder-Python, DeepSeek-Coder; and what differs in configuration only: mistral (Codestral),
-qwen2 (Qwen2.5-Coder). Grouped-query attention, rotary positions, RMSNorm, SwiGLU."""
+"""llama: CodeLlama, WizardCoder-Python, DeepSeek-Coder; also mistral (Codestral) and qwen2 (Qwen2.5-Coder), which
+differ only in their configuration. Grouped-query attention, rotary positions, RMSNorm, SwiGLU.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ from starfill.errors import CheckpointError
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The fields of config.json. window: the sliding window of every layer, None where there is none."""
+    """The fields of config.json. window: the sliding window of every layer; None if there is none."""
 
     n_layer: int
     n_embd: int
@@ -66,7 +67,7 @@ class Config:
             head_dim=field(raw, "head_dim", int, source, default=hidden // heads),
             intermediate_size=field(raw, "intermediate_size", int, source),
             vocab_size=field(raw, "vocab_size", int, source),
-            # In qwen2 only some layers have a window; up to its length they are all the same.
+            # In qwen2 only some layers have a window. Up to its length all layers behave the same.
             context_length=min(positions, window) if window and kind == "qwen2" else positions,
             rms_norm_eps=field(raw, "rms_norm_eps", float, source, default=1e-6),
             activation=activation,
@@ -99,10 +100,12 @@ class Config:
 
 
 def _window(raw: Mapping[str, Any], source: str) -> int | None:
-    """llama has none; mistral in all layers, unless null; qwen2 where it is switched on."""
+    """The sliding window. llama has none; mistral has one in all layers, unless it is null; qwen2 if it is switched
+    on.
+    """
     kind = raw.get("model_type")
     if kind == "mistral" and "sliding_window" not in raw:
-        return 4096  # what the architecture's first version had, written or not
+        return 4096  # as in the architecture's first version, also if config.json doesn't say so
     used = kind == "mistral" or (kind == "qwen2" and raw.get("use_sliding_window", False))
     return field(raw, "sliding_window", int, source) if used and raw.get("sliding_window") is not None else None
 

@@ -1,4 +1,6 @@
-"""Linears of one input: a GPU computes them as one product, since small ones take long to begin, by arithmetic."""
+"""Linears with the same input. A GPU computes them as one product, since starting small ones takes long (by
+arithmetic).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a model takes its parameters from: tensors by name, already of the right kind for the device."""
+"""The source of a model's parameters: tensors by name, of the right kind for the device."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ T = TypeVar("T", int, float, str)
 
 
 class ParameterSource(Protocol):
-    """device: where what is asked for goes. devices: of each layer, one after the other. quantized: are linears?"""
+    """device: of the parameters that are asked for. devices: of each layer, in order. quantized: whether the linears
+    are.
+    """
 
     quantized: bool
     device: torch.device
@@ -33,21 +35,24 @@ class ParameterSource(Protocol):
         ...
 
     def table(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
-        """An embedding table in the checkpoint's dtype, mapped: only the rows that are looked up are ever read."""
+        """An embedding table in the checkpoint's dtype, mapped: only the rows that are looked up are read."""
         ...
 
     def linear(self, name: str, in_features: int, out_features: int, bias: bool) -> Linear:
-        """bias: whether the architecture has one; where it doesn't, one that the file has is added all the same
-        (older versions of auto-gptq wrote zeros)."""
+        """bias: whether the architecture has one. If it has none, a bias in the file is added all the same (older
+        versions of auto-gptq wrote zeros).
+        """
         ...
 
     def head(self, name: str, tied: str | None, shape: tuple[int, ...]) -> Linear:
-        """The output head, or the embedding table `tied` where the checkpoint has no head of its own; None: it must."""
+        """The output head. If the checkpoint has none, the embedding table `tied`; tied None: the checkpoint must have
+        one.
+        """
         ...
 
 
 def field(raw: Mapping[str, Any], name: str, kind: type[T], source: str, default: T | None = None) -> T:
-    """A number or string of config.json. Raises CheckpointError when it is missing or of another type."""
+    """A number or string of config.json. Raises CheckpointError if it is missing or of another type."""
     value = raw.get(name)
     if value is None:
         value = default
@@ -59,5 +64,7 @@ def field(raw: Mapping[str, Any], name: str, kind: type[T], source: str, default
 
 
 def half(raw: Mapping[str, Any]) -> torch.dtype:
-    """What a GPU computes a model with: bfloat16 where config.json says that the model was made with it."""
+    """The dtype with which a GPU computes: bfloat16 if config.json says that the model was made with it, else
+    float16.
+    """
     return torch.bfloat16 if raw.get("dtype", raw.get("torch_dtype")) == "bfloat16" else torch.float16

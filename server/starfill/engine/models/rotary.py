@@ -1,9 +1,9 @@
-"""Rotary positions: which angles, from the fields of config.json, and turning queries and keys by them.
+"""Rotary positions: the angles, from the fields of config.json, and the rotation of queries and keys by them.
 
-The kinds of scaling are those of `transformers` (`rope_scaling`, since its version 5 `rope_parameters`): "linear"
+The kinds of scaling are those of `transformers` (`rope_scaling`, since version 5 `rope_parameters`): "linear"
 (positions divided by a factor, https://kaiokendev.github.io/context), "llama3" (long waves divided, Llama 3.1), "yarn"
-(arXiv 2309.00071) and "dynamic". The last one turns all earlier keys anew whenever a sequence outgrows the trained
-length, which a kept KV state can't follow; up to that length it changes nothing, so that is how far it is served.
+(arXiv 2309.00071) and "dynamic". "dynamic" rotates all earlier keys anew whenever a sequence grows beyond the trained
+length, which a stored KV state can't follow. Up to that length it changes nothing, so contexts are limited to it.
 """
 
 from __future__ import annotations
@@ -86,13 +86,15 @@ class Rope:
         return plain
 
     def _llama3(self, plain: torch.Tensor) -> torch.Tensor:
-        """Waves that fit into the trained length many times stay, those that hardly fit are divided, between: mixed."""
+        """Waves that fit into the trained length many times are kept, those that hardly fit are divided, those between
+        are mixed.
+        """
         turns = self.trained * plain / (2 * math.pi)  # waves in the trained length
         kept = ((turns - self.low_freq_factor) / (self.high_freq_factor - self.low_freq_factor)).clamp(0, 1)
         return (1 - kept) * plain / self.factor + kept * plain
 
     def _yarn(self, plain: torch.Tensor, dim: int) -> torch.Tensor:
-        """The same idea, the mixture linear in the index of the wave."""
+        """The same idea; the mixture is linear in the index of the wave."""
 
         def index(turns: float) -> float:
             return dim * math.log(self.trained / (turns * 2 * math.pi)) / (2 * math.log(self.theta))
@@ -114,7 +116,7 @@ def _yarn_attention(scaling: Mapping[str, Any], factor: float) -> float:
 
 
 class Rotary:
-    """Cosines and sines of every position, prepared once: two tables float32 [positions, dim / 2]."""
+    """Cosines and sines of every position, computed once: two tables float32 [positions, dim / 2]."""
 
     def __init__(self, rope: Rope, dim: int, positions: int, device: torch.device) -> None:
         angles = torch.arange(positions, dtype=torch.float32)[:, None] * rope.frequencies(dim)

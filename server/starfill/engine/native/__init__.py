@@ -1,4 +1,5 @@
-"""The kernels in `kernels.c`, built when Starfill is installed where there is a C compiler; else torch computes.
+"""The kernels in `kernels.c`. They are built when Starfill is installed, if there is a C compiler; without them torch
+computes.
 
-They run on x86-64 with AVX2 or AVX-512, on the threads that torch has. What each computes is said in `kernels.c`.
+They need x86-64 with AVX2 or AVX-512, and run on torch's threads. `kernels.c` describes what each one computes.
 """

@@ -1,4 +1,4 @@
-"""The functions of kernels.c over tensors."""
+"""The functions of kernels.c, called with tensors."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ _pointer, _int, _long = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
 
 
 class Native:
-    """The library's functions over tensors, float32 where nothing else is said, and on the CPU.
+    """The library's functions, called with tensors on the CPU, float32 unless said otherwise.
 
-    isa: bits of the vectors that it uses, 512 or 256. threads: how many compute; the results are the same.
+    isa: bits of the vectors that it uses, 512 or 256. threads: how many compute; the results are the same for any
+    number.
     """
 
     def __init__(self, library: ctypes.CDLL, isa: int) -> None:
@@ -40,7 +41,7 @@ class Native:
         return y
 
     def whole_pass(self, model: ModelParts, rows: Pass) -> None:
-        """All layers and the head, see kernels.c; whoever calls keeps what the structures point to."""
+        """All layers and the head, see kernels.c. The caller keeps alive what the structures point to."""
         if self._pass(model, rows, self.threads, self.isa):
             raise MemoryError
 
@@ -49,7 +50,7 @@ class Native:
     ) -> torch.Tensor:
         """q [T, heads, D] at positions start.. of a sequence; keys, values [kv_heads, capacity, D] -> [T, heads * D].
 
-        A row looks at its own position and those before it, `window` of them at most. keys and values are float32 or
+        A row sees its own position and those before it, at most `window` of them. keys and values are float32 or
         float16, and may be slices of larger storage: only their last two dimensions must be contiguous. Capacity is a
         multiple of 128.
         """

@@ -1,4 +1,6 @@
-"""Opening the library of kernels: built from these sources, for this processor, beside one OpenMP runtime."""
+"""Opening the library of kernels. It must be built from these sources, run on this processor, and share one OpenMP
+runtime with torch.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +16,19 @@ from starfill.engine.native.kernels import Native
 from starfill.engine.native.structs import STRUCTS
 
 LIBRARY = "_kernels"
-INTERFACE = 4  # as in kernels.c; a library of another one was built from older or newer sources
+INTERFACE = 4  # as in kernels.c; another number means that the library was built from older or newer sources
 AGAIN = "install Starfill again"
 
 
 @cache
 def native() -> Native | None:
-    """The kernels, or None where they weren't built, can't run, or are turned off (STARFILL_NATIVE=0)."""
+    """The kernels; None if they weren't built, can't run, or are turned off (STARFILL_NATIVE=0)."""
     found = _opened()
     return found if isinstance(found, Native) else None
 
 
 def why_not() -> str | None:
-    """Why `native` is None, for the doctor."""
+    """Why `native` is None, for `starfill doctor`."""
     found = _opened()
     return found if isinstance(found, str) else None
 
@@ -42,9 +44,9 @@ def open_library(
     runtimes: Callable[[], set[str]],
     structs: Sequence[type[ctypes.Structure]] = STRUCTS,
 ) -> Native | str:
-    """The kernels in a folder, or why there are none. runtimes: see `openmp_runtimes`; asked once they are loaded.
+    """The kernels in a folder, or why there are none. runtimes: see `openmp_runtimes`; called after loading.
 
-    structs: what is handed over, as Python lays it out.
+    structs: the structures that are handed over, in Python's layout.
     """
     if os.environ.get("STARFILL_NATIVE") == "0":
         return "turned off by STARFILL_NATIVE=0"
@@ -63,13 +65,13 @@ def open_library(
     if not (isa := library.starfill_isa()):
         return "this processor has no AVX2"
     if len(runtimes()) > 1:
-        # Two pools of threads on the same cores: libgomp then lets its threads sleep between operations.
+        # Two pools of threads share the cores, so libgomp lets its threads sleep between operations.
         return "torch brings another OpenMP runtime than the one that the kernels were built for"
     return Native(library, isa)
 
 
 def sizes_in(library: ctypes.CDLL) -> list[int]:
-    """The bytes that each structure has for the C compiler."""
+    """The size of each structure in bytes, as the C compiler has it."""
     count = library.starfill_sizes(None)
     sizes = (ctypes.c_int32 * count)()
     library.starfill_sizes(sizes)
@@ -77,7 +79,7 @@ def sizes_in(library: ctypes.CDLL) -> list[int]:
 
 
 def openmp_runtimes() -> set[str]:
-    """The OpenMP libraries that this process has mapped."""
+    """The OpenMP libraries that are mapped into this process."""
     try:
         maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""The structures of kernels.c, mirrored for ctypes; their sizes are compared when the library is opened."""
+"""The structures of kernels.c, mirrored for ctypes. Their sizes are compared when the library is opened."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Activation(IntEnum):
 
 
 class LinearWeights(ctypes.Structure):
-    """`struct linear` in kernels.c. Whoever makes one keeps the tensors that it points to."""
+    """`struct linear` in kernels.c. Whoever makes one keeps alive the tensors that it points to."""
 
     _fields_ = (
         *((name, _pointer) for name in ("words", "scales", "zeros", "bias", "order")),

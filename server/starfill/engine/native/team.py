@@ -1,26 +1,26 @@
-"""How many threads compute a pass: all of them, or one for a while when other programs want the cores too.
+"""How many threads compute a pass: all of them, or for a while only one, when other programs need the cores too.
 
-A kernel's threads meet at its end. Where another process has taken one of the cores, the thread there waits for a slice
-of time at each of the hundred meetings of a token, and decoding becomes 40 times slower; one thread alone doesn't care.
-So passes are timed, and after some that took far longer than their like the next ones are computed by one thread.
+A kernel's threads wait for each other at its end. If another process has taken one of the cores, the thread on it waits
+for a time slice at each of a token's hundred ends, and decoding becomes 40 times slower. One thread alone isn't
+affected. So passes are timed, and after some that took far longer than usual the next ones are computed by one thread.
 """
 
 from __future__ import annotations
 
-SLOW = 3.0  # times as long as passes of as many rows take at their best
-PATIENCE = 2  # slow passes in a row before one thread is left
-FADE = 1.01  # by which the best time is forgotten with each pass: contexts grow, processors slow down
-ALONE, LONGEST = 32, 1024  # passes that one thread then computes, at first and at most
+SLOW = 3.0  # times the best time of passes with as many rows
+PATIENCE = 2  # slow passes in a row before only one thread is used
+FADE = 1.01  # the factor by which the best time grows with each pass: contexts grow, processors slow down
+ALONE, LONGEST = 32, 1024  # passes that one thread computes then, at first and at most
 
 
 class Team:
-    """size: the threads that there are."""
+    """size: the number of threads."""
 
     def __init__(self, size: int) -> None:
         self.size = size
         self._best: dict[int, float] = {}  # seconds, by the rows' order of magnitude
         self._slow = 0  # passes in a row
-        self._alone = 0  # passes that one thread is yet to compute
+        self._alone = 0  # passes that one thread still has to compute
         self._next = ALONE
 
     @property

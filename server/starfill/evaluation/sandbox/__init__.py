@@ -1,1 +1,1 @@
-"""Running code that nobody has read: `run.py` starts a process for it, `guard.py` is what that process begins with."""
+"""Running code that nobody has read. `run.py` starts a process for it, which begins with `guard.py`."""

@@ -1,9 +1,9 @@
-"""The first thing that a sandboxed process runs: it gives everything away that the foreign code mustn't have.
+"""The first code of a sandboxed process: it gives up everything that the foreign code mustn't have.
 
 Reads one JSON object from stdin: {"parts": sources, run one after the other in one module, "token", "scratch",
-"memory", "cpu", "file", "site": folders of installed packages}. Answers with one line of JSON on what was stdout:
-{"token": the same, only when all parts ran to their end, "error", "enforced"}. It knows nothing else of Starfill, and
-imports little, since it starts for each sample.
+"memory", "cpu", "file", "site": folders of installed packages}. Writes one line of JSON to what was stdout: {"token":
+the same, only if all parts ran to their end, "error", "enforced"}. It knows nothing else of Starfill, and imports
+little, since it starts for each sample.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from typing import Any
 from starfill.evaluation.sandbox import kernel, python_rules
 
 ERROR_CHARS = 300
-FILES = 64  # open at a time
+FILES = 64  # files that may be open at a time
 
 
 def main() -> None:
     order = json.loads(sys.stdin.buffer.read())
     answer_fd = _hide_streams()
     enforced = _confine(order)
-    token = order.pop("token")  # from here on only in this frame
+    token = order.pop("token")  # from now on only in this frame
     error = _run(order["parts"], order["site"])
     answer = {"token": token if error is None else None, "error": error, "enforced": enforced}
     os.write(answer_fd, json.dumps(answer).encode())
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def _hide_streams() -> int:
-    """stdin, stdout and stderr become /dev/null; what was stdout moves to a descriptor that isn't easily guessed."""
+    """Make stdin, stdout and stderr /dev/null. Returns a descriptor of the old stdout, which isn't easily guessed."""
     answer_fd = fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, random.SystemRandom().randrange(FILES // 2, FILES))
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
@@ -47,7 +47,7 @@ def _hide_streams() -> int:
 
 
 def _confine(order: dict[str, Any]) -> list[str]:
-    """Set all limits; answers what is in force, in words."""
+    """Set all limits. Returns those that are in force, in words."""
     enforced = [
         words
         for name, value, words in (
@@ -78,7 +78,7 @@ def _confine(order: dict[str, Any]) -> list[str]:
 
 
 def _limit(name: str, value: int) -> bool:
-    """Set a limit for good; False where the system doesn't have it."""
+    """Set a limit for good. False if the system doesn't have it."""
     try:
         resource.setrlimit(getattr(resource, name), (value, value))
     except (AttributeError, OSError, ValueError):
@@ -87,15 +87,15 @@ def _limit(name: str, value: int) -> bool:
 
 
 def _run(parts: list[str], site: list[str]) -> str | None:
-    """None when all parts ran to their end, else what stopped them."""
-    module = types.ModuleType("solution")  # not __main__, so a sample's main part doesn't run
+    """Run the parts. None if all ran to their end, else what stopped them."""
+    module = types.ModuleType("solution")  # not __main__, so that a sample's main part doesn't run
     sys.modules["solution"] = module
     sys.path[:] = [*(path for path in sys.path if path != sys.path[0]), *site]
     sys.argv = [""]
     try:
         for number, part in enumerate(parts):
             exec(builtins.compile(part, f"<part {number}>", "exec", dont_inherit=True), module.__dict__)
-    except BaseException as error:  # SystemExit and KeyboardInterrupt too: the code may raise what it likes
+    except BaseException as error:  # SystemExit and KeyboardInterrupt too: the code may raise anything
         return _shown(error)
     return None
 
@@ -103,5 +103,5 @@ def _run(parts: list[str], site: list[str]) -> str | None:
 def _shown(error: BaseException) -> str:
     try:
         return f"{type(error).__name__}: {error}"[:ERROR_CHARS]
-    except BaseException:  # an error's text is foreign code too
+    except BaseException:  # the text of an error is foreign code too
         return "an error that can't be shown"

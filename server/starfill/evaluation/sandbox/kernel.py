@@ -1,7 +1,7 @@
-"""What the Linux kernel takes away from a process for good, without any privilege: seccomp and Landlock.
+"""What the Linux kernel takes away from a process for good, without privileges: seccomp and Landlock.
 
-Called by the guard inside the process that is about to run foreign code. Both survive whatever that code does. Numbers
-and layouts are those of the kernel's headers (linux/seccomp.h, linux/filter.h, linux/landlock.h, asm/unistd.h).
+Called by the guard in the process that will run foreign code. Nothing that the code does can undo either. Numbers and
+layouts are those of the kernel's headers (linux/seccomp.h, linux/filter.h, linux/landlock.h, asm/unistd.h).
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from pathlib import Path
 REFUSED = {
     # processes
     "fork": (57, 0), "vfork": (58, 0), "execve": (59, 221), "execveat": (322, 281),
-    # the network, and the ring that could do it unseen
+    # the network, and io_uring, which could use it unseen
     "socket": (41, 198), "io_uring_setup": (425, 425),
     # other processes
     "ptrace": (101, 117), "process_vm_writev": (311, 271), "tkill": (200, 130), "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240), "pidfd_open": (434, 434), "pidfd_send_signal": (424, 424),
-    # files' modes and owners, which Landlock leaves alone
+    # modes and owners of files, which Landlock doesn't restrict
     "chmod": (90, 0), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452), "chown": (92, 0),
     "fchown": (93, 55), "lchown": (94, 0), "fchownat": (260, 54), "setxattr": (188, 5), "lsetxattr": (189, 6),
     "fsetxattr": (190, 7),
-    # memory that no limit counts or that outlives the process
+    # memory that no limit counts, or that outlives the process
     "memfd_create": (319, 279), "shmget": (29, 194), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
-    # the machine itself, where the user may
+    # the machine itself, if the user has the rights
     "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "unshare": (272, 97), "setns": (308, 268),
     "reboot": (169, 142), "bpf": (321, 280), "init_module": (175, 105), "finit_module": (313, 273),
     "kexec_load": (246, 104), "swapon": (167, 224), "clock_settime": (227, 112), "settimeofday": (164, 170),
@@ -42,7 +42,7 @@ ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # colum
 X32 = 0x40000000  # system calls of x86_64's third ABI have this bit
 
 LD, JEQ, JGE, JSET, RET = 0x20, 0x15, 0x35, 0x45, 0x06  # classic BPF, on 32-bit words
-NR, ARCH, ARG0 = 0, 4, 16  # offsets in struct seccomp_data; both architectures are little-endian
+NR, ARCH, ARG0 = 0, 4, 16  # offsets in struct seccomp_data, on little-endian machines
 ALLOW, ERRNO = 0x7FFF0000, 0x00050000
 EPERM, ENOSYS = 1, 38
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
@@ -55,7 +55,7 @@ Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, co
 
 
 def seccomp_filter(pid: int, machine: str) -> list[Instruction]:
-    """A filter under which process `pid` can make threads but no processes, sockets or signals to others.
+    """A filter under which process `pid` can make threads, but no processes, no sockets and no signals to others.
 
     Raises KeyError for a machine whose system calls aren't in the tables.
     """
@@ -68,7 +68,7 @@ def seccomp_filter(pid: int, machine: str) -> list[Instruction]:
     for numbers in REFUSED.values():
         if numbers[column]:
             code += [(JEQ, 0, 1, numbers[column]), refuse]
-    # glibc falls back to clone, whose flags a filter can see.
+    # glibc falls back to clone, whose flags a filter can read.
     code += [(JEQ, 0, 1, CLONE3[column]), (RET, 0, 0, ERRNO | ENOSYS)]
     code += [(JEQ, 0, 4, CLONE[column]), (LD, 0, 0, ARG0), (JSET, 0, 1, CLONE_THREAD), allow, refuse]
     for numbers in ONLY_SELF.values():
@@ -79,7 +79,7 @@ def seccomp_filter(pid: int, machine: str) -> list[Instruction]:
 
 
 def refuse_calls() -> bool:
-    """Install the filter for this process; False where the kernel or the machine has no such thing."""
+    """Install the filter for this process. False if the kernel or the machine has no seccomp."""
     if sys.platform != "linux" or platform.machine() not in ARCHITECTURES:
         return False
     code = seccomp_filter(os.getpid(), platform.machine())
@@ -90,7 +90,7 @@ def refuse_calls() -> bool:
 
 
 def write_only_below(folder: Path) -> bool:
-    """Let this process change nothing outside `folder` but /dev/null; False where the kernel has no Landlock."""
+    """Let this process change nothing outside `folder` but /dev/null. False if the kernel has no Landlock."""
     if sys.platform != "linux":
         return False
     libc = _libc()

@@ -1,4 +1,5 @@
-"""The same refusals as in `kernel`, by Python's audit hooks, where the kernel can't: macOS, old Linux, odd machines.
+"""The same restrictions as in `kernel`, with Python's audit hooks, where the kernel has none: macOS, old Linux, odd
+machines.
 
 They stop what Python code does by accident. Code that calls the system through ctypes gets past them.
 """
@@ -15,7 +16,7 @@ PROCESSES = frozenset(
     {"os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system", "subprocess.Popen", "pty.spawn"}
 )
 NETWORK = frozenset({"socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo"})
-# Event -> which of its arguments are paths, and the one that is a folder's descriptor (None: there is none).
+# Event -> which of its arguments are paths, and which one is a folder's descriptor (None: none is).
 CHANGES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "os.remove": ((0,), (1,)),
     "os.rmdir": ((0,), (1,)),
@@ -33,7 +34,7 @@ Rule = Callable[[str, tuple[Any, ...]], bool]
 
 
 def refuse(rules: list[Rule]) -> None:
-    """From now on, whatever one of the rules answers True to raises PermissionError. It can't be taken back."""
+    """From now on, everything for which a rule returns True raises PermissionError. This can't be undone."""
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if any(rule(event, arguments) for rule in rules):
@@ -52,10 +53,10 @@ def calls(event: str, arguments: tuple[Any, ...]) -> bool:
 def changes_outside(folder: Path) -> Rule:
     """Changes to files that aren't below `folder`."""
     home = os.path.realpath(folder)
-    real, join, none = os.path.realpath, os.path.join, os.devnull  # the foreign code may put others in their place
+    real, join, none = os.path.realpath, os.path.join, os.devnull  # the foreign code may replace them
 
     def outside(path: Any) -> bool:
-        if isinstance(path, int):  # a descriptor, and opening it was allowed
+        if isinstance(path, int):  # a descriptor, whose opening was allowed
             return False
         found = real(os.fsdecode(path))
         return found != none and found != home and not found.startswith(join(home, ""))
@@ -66,7 +67,7 @@ def changes_outside(folder: Path) -> Rule:
         if event not in CHANGES:
             return False
         paths, folders = CHANGES[event]
-        # Where a path counts from a descriptor's folder, Python doesn't say which folder that is.
+        # If a path is relative to a descriptor's folder, Python doesn't say which folder that is.
         return any(arguments[at] != -1 for at in folders) or any(outside(arguments[at]) for at in paths)
 
     return rule

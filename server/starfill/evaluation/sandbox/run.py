@@ -1,8 +1,8 @@
-"""Run code that nobody has read, and learn whether it ran to its end.
+"""Runs code that nobody has read, and reports whether it ran to its end.
 
 Each run is a process of its own with limits on time, memory, files and output, without network and further processes
-(`guard.py` sets that up, and says what this system enforces), in a scratch folder that is removed afterwards. This is
-for code that a model wrote: it stops accidents, not an attacker who knows the kernel better than we do.
+(`guard.py` sets that up, and reports what this system enforces), in a scratch folder that is removed afterwards. This
+is for code that a model wrote: it stops accidents, not an attacker who knows the kernel better than we do.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from pathlib import Path
 
 from starfill.errors import SettingsError
 
-ROOT = Path(__file__).parents[3]  # the folder that holds the package
+ROOT = Path(__file__).parents[3]  # the folder that contains the package
 START = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from starfill.evaluation.sandbox.guard import main; main()"
-PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # what Python itself may need to start
+PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")  # variables that Python itself may need to start
 ANSWER_BYTES = 1 << 16  # more than a guard ever writes
 
 
@@ -43,7 +43,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """error: None when the code ran to its end, else what stopped it. enforced: the limits that held, in words."""
+    """error: None if the code ran to its end, else what stopped it. enforced: the limits that were in force, in words."""
 
     error: str | None
     enforced: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Verdict:
 
 
 def check_available() -> tuple[str, ...]:
-    """What the sandbox enforces here, in words. Raises SettingsError where it can't run anything."""
+    """What the sandbox enforces here, in words. Raises SettingsError if it can't run anything."""
     if sys.platform == "win32":
         raise SettingsError("--run-code needs Linux or macOS: on Windows, run this command inside WSL")
     verdict = run(["import math"], Limits(clock=60.0))
@@ -66,7 +66,7 @@ def check_available() -> tuple[str, ...]:
 def run(parts: Sequence[str], limits: Limits = Limits()) -> Verdict:
     """Run pieces of Python source one after the other in one module, in a process of its own. Thread-safe.
 
-    A pass needs a token that only a run to the end of the last part gives back, so leaving early is no pass.
+    To pass, the process has to return a token that is only available after the last part, so leaving early is no pass.
     """
     scratch = tempfile.mkdtemp(prefix="starfill-run-")
     token = secrets.token_hex(16)
@@ -86,10 +86,10 @@ def run(parts: Sequence[str], limits: Limits = Limits()) -> Verdict:
 
 
 def _talk(order: bytes, scratch: str, seconds: float) -> tuple[bytes, int | None]:
-    """What the process wrote (not much more than ANSWER_BYTES), and its exit status; None when its time was up."""
+    """What the process wrote (not much more than ANSWER_BYTES), and its exit status; None if it ran out of time."""
     deadline = time.monotonic() + seconds
     process = subprocess.Popen(
-        # Isolated, without site packages' start-up code, no bytecode: the same on every machine, and quick.
+        # Isolated, without the start-up code of site packages, without bytecode: quick, and the same on every machine.
         [sys.executable, "-I", "-S", "-B", "-c", START],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -145,6 +145,6 @@ def _ending(status: int | None) -> str:
 def _remove(folder: str) -> None:
     try:
         shutil.rmtree(folder)
-    except (OSError, RecursionError):  # folders without end, or made unreadable
+    except (OSError, RecursionError):  # endless folders, or unreadable ones
         subprocess.run(["chmod", "-R", "u+rwx", folder], stderr=subprocess.DEVNULL, check=False)
         subprocess.run(["rm", "-rf", folder], stderr=subprocess.DEVNULL, check=False)

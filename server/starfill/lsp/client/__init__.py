@@ -1,1 +1,1 @@
-"""The client: what it can do, its settings and values, and what it is asked and told."""
+"""The client: what it can do, its settings, the values of its protocol, and the messages and questions for its user."""

@@ -1,4 +1,4 @@
-"""What the client can do, as far as Starfill asks: its capabilities in a few words."""
+"""What the client can do, as far as Starfill needs to know."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pygls.capabilities import get_capability
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """inline: it shows suggestions as inline completions. label_details, as_is: items of its completion list may have
-    details beside their label, and may say that their indentation is to stay as it is.
-    literals: code actions are more than commands. lazy: it asks for an action's edit when the action is chosen.
-    disabled: it shows why an action is not to be had. tags: it knows what LLMGenerated means.
-    versions: edits may name the version that they are for. creates: they may create files. annotations: they may ask
-    to be confirmed. shows: it can be asked to show a document. virtual: also one that only the server has.
+    """inline: shows suggestions as inline completions. label_details, as_is: items of its completion list may have
+    details beside their label, and may say that their indentation is to be kept.
+    literals: code actions may be more than commands. lazy: asks for an action's edit when the user chooses the action.
+    disabled: shows why an action is disabled. tags: knows the tag LLMGenerated.
+    versions: edits may name the version that they are for. creates: edits may create files. annotations: edits may ask
+        to be confirmed. shows: can be asked to show a document. virtual: also one that only the server has.
     """
 
     inline: bool
@@ -53,7 +53,7 @@ class Capabilities:
             lazy=literals and has(action + "data_support") and "edit" in resolved,
             disabled=has(action + "disabled_support"),
             tags=types.CodeActionTag.LlmGenerated in tags,
-            # Neovim 0.12 says only that it knows what stands in nothing but documentChanges.
+            # Neovim 0.12 declares only that it accepts what documentChanges may contain.
             versions=has(edit + "document_changes") or bool(operations) or annotations,
             creates=types.ResourceOperationKind.Create in operations,
             annotations=annotations,

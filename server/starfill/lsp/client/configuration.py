@@ -1,4 +1,4 @@
-"""Where settings come from: initializationOptions, what the client pushes, and what it answers when asked."""
+"""The settings, from three sources: initializationOptions, what the client pushes, and its answers to our requests."""
 
 from __future__ import annotations
 
@@ -22,14 +22,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SECTION = "starfill"
-PATIENCE = 2  # seconds for the client to answer; without an answer, what is known is used
+PATIENCE = 2  # seconds for the client to answer; without an answer the known settings are used
 
 
 class Configuration:
-    """The later source wins, setting by setting; null says nothing. Hands the settings to `apply`."""
+    """A later source overrides an earlier one, setting by setting; null leaves a setting alone. `apply` gets the
+    result.
+    """
 
     def __init__(self, client: LanguageServer, apply: Callable[[Settings], None], fixed: Mapping[str, Any]) -> None:
-        """fixed: settings that the server was started with, which win."""
+        """fixed: settings that the server was started with. Nothing overrides them."""
         self._client, self._apply, self._fixed = client, apply, fixed
         self._initial: Any = {}
         self._pushed: Any = {}
@@ -37,11 +39,11 @@ class Configuration:
         self._refreshes: NewestWins[str, None] = NewestWins()
 
     def initial(self, options: Any) -> None:
-        """initializationOptions: either the settings themselves, or an object that has them under "starfill"."""
+        """initializationOptions: either the settings themselves, or an object with the settings under "starfill"."""
         self._initial = options[SECTION] if _has_section(options) else {} if options is None else options
 
     async def pushed(self, settings: Any) -> None:
-        """didChangeConfiguration: settings like the initial ones, or nothing for us, just telling that some changed."""
+        """didChangeConfiguration: settings in the same form as the initial ones, or only the news that some changed."""
         if _has_section(settings):
             self._pushed = settings[SECTION]
         elif isinstance(settings, Mapping) and flat(settings).keys() & FIELDS.keys():
@@ -49,13 +51,15 @@ class Configuration:
         await self.refresh()
 
     async def refresh(self) -> None:
-        """Ask the client where it can be asked, then apply what holds now and name what is wrong with it."""
+        """Ask the client for its settings if it can be asked, then apply what holds now and report what is wrong with
+        it.
+        """
         pulled: Any = {}
         if get_capability(self._client.client_capabilities, "workspace.configuration", False):
             request = self._refreshes.begin(SECTION, None)
             pulled = await until_superseded(request, asyncio.ensure_future(self._pull()))
             if not self._refreshes.end(SECTION, request):
-                return  # a newer change is on its way
+                return  # a newer change follows
         settings, problems = self._parse(pulled)
         for problem in problems:
             if problem not in self._told:
@@ -82,7 +86,7 @@ class Configuration:
         return answer[0] if answer and answer[0] is not None else {}
 
     def watch(self) -> None:
-        """Ask to be told of changes, where the client wants to be asked for that."""
+        """Register for changes, with a client that wants us to."""
         capability = "workspace.did_change_configuration.dynamic_registration"
         if get_capability(self._client.client_capabilities, capability, False):
             options = types.DidChangeConfigurationRegistrationOptions(section=SECTION)

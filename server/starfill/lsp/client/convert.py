@@ -1,4 +1,4 @@
-"""Our values <-> lsprotocol's."""
+"""Conversion between our values and lsprotocol's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starfill.lsp.client.capabilities import Capabilities
 from starfill.text.document import Change, Document
 from starfill.text.position import Edit, Encoding, Position, Range, Span
 
-ACCEPTED = "starfill.accepted"  # the command that an editor runs after inserting a suggestion
+ACCEPTED = "starfill.accepted"  # the editor runs this command after it has inserted a suggestion
 _NO_WORD = re.compile(r"\W")
 _LABEL_LENGTH = 60  # characters
 
@@ -56,7 +56,7 @@ def inline_item(document: Document, edit: Edit, encoding: Encoding) -> types.Inl
 def completion_item(
     document: Document, offset: int, edit: Edit, encoding: Encoding, capabilities: Capabilities
 ) -> types.CompletionItem:
-    """A suggestion for a popup: it replaces the word before the cursor too, since editors filter items by that word."""
+    """A suggestion for a popup. It replaces the word before the cursor too, since editors filter items by that word."""
     before = document.slice(document.line_start(document.line_of(offset)), offset)
     start = min(edit.start, offset - len(_NO_WORD.split(before)[-1]))
     text = document.slice(start, edit.start) + edit.text

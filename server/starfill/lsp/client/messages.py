@@ -1,4 +1,4 @@
-"""Sentences for the user."""
+"""Messages that the editor shows to its user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work-done progress for one load, download or instruction; silent where the client has none."""
+"""Work-done progress for one load, download or instruction; nothing for a client that can't show any."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from starfill.lsp.client.questions import ask
 if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
-PATIENCE = 5  # seconds for the client to answer; without an answer there is no progress, and the load goes on
+PATIENCE = 5  # seconds for the client to answer; without an answer no progress is shown, and the work goes on
 
 
 class Progress:
-    """start() once; report() any time; end() once. All on the event loop, and none of it waits for the client.
+    """start() once, report() at any time, end() once. All are called on the event loop, and none waits for the client.
 
-    cancel: what the user's button for that calls; there is none without it.
-    token: the one that came with the client's request; without it, the client is asked for one.
+    cancel: called when the user presses the button of the progress; None shows no button.
+    token: sent by the client with its request; None asks the client for one.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Progress:
         self._percentage: int | None = 0
         self._message = ""
         self._state = "new"
-        self._beginning: asyncio.Task[None] | None = None  # only kept alive
+        self._beginning: asyncio.Task[None] | None = None  # keeps the task alive
 
     def start(self, title: str) -> None:
         self._beginning = asyncio.create_task(self._begin(title))
@@ -65,9 +65,10 @@ class Progress:
                 button.add_done_callback(lambda pressed: cancel())
 
     def report(self, fraction: float | None, message: str) -> None:
-        """`fraction` from 0 to 1, None when nobody knows. Tells the client when a whole percent or the message is new.
+        """`fraction` from 0 to 1, None if unknown. The client is notified when the whole percent or the message
+        changes.
 
-        Said before the start, None also keeps the client from showing a percentage at all.
+        None before the start keeps the client from showing a percentage at all.
         """
         percentage = None if fraction is None else round(100 * min(max(fraction, 0.0), 1.0))
         if (percentage, message) == (self._percentage, self._message):

@@ -1,4 +1,4 @@
-"""Asking the client, or its user, something without depending on the answer."""
+"""Questions to the client or its user, with a limit on the time for the answer."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ NOT_NOW = "Not now"
 
 
 async def ask(question: Coroutine[Any, Any, T], seconds: float) -> T:
-    """The answer; JsonRpcException for an error and when there is none in time.
+    """The answer. Raises JsonRpcException for an error, and if there is no answer in time.
 
-    A question that takes too long is not cancelled: pygls trips over the late answer to a cancelled one.
+    A question that takes too long isn't cancelled: pygls fails on a late answer to a cancelled one.
     """
     answer = asyncio.ensure_future(question)
-    answer.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, also when it comes too late
+    # marks an exception as retrieved, even if the answer comes too late
+    answer.add_done_callback(lambda done: done.cancelled() or done.exception())
     await asyncio.wait([answer], timeout=seconds)
     if not answer.done():
         raise JsonRpcException(f"no answer within {seconds} s")
@@ -33,7 +34,7 @@ async def ask(question: Coroutine[Any, Any, T], seconds: float) -> T:
 
 
 async def choice(client: LanguageServer, message: str, action: str) -> bool | None:
-    """Whether the user chooses the action that a message offers; None from a client that can't ask."""
+    """Whether the user chooses the action that a message offers; None if the client can't ask."""
     actions = [types.MessageActionItem(action), types.MessageActionItem(NOT_NOW)]
     params = types.ShowMessageRequestParams(types.MessageType.Info, message, actions)
     try:

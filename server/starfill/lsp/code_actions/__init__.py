@@ -1,1 +1,3 @@
-"""Instruction code actions: listed without the model, carried out when resolved or commanded, applied or shown."""
+"""Code actions: listed without asking a model, carried out when they are resolved or run as commands, then applied or
+shown.
+"""

@@ -1,4 +1,4 @@
-"""Edits as the protocol's workspace edits: as small as they were made, for one version, asking to be confirmed."""
+"""Edits of our documents as the protocol's workspace edits: small, for one version, to be confirmed by the user."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from starfill.lsp.client.capabilities import Capabilities
 from starfill.text.document import Document
 from starfill.text.position import Edit, Encoding
 
-_NOTE = "starfill"  # the one annotation of an edit
+_NOTE = "starfill"  # the id of the one annotation of an edit
 
 
 @dataclass(frozen=True, slots=True)
 class FileEdit:
-    """What is done to one file, in one step. version: None where it isn't open. created: it does not exist yet."""
+    """What changes in one file. version: None if it isn't open. created: the file doesn't exist yet."""
 
     uri: str
     version: int | None
@@ -32,7 +32,7 @@ def document_edit(document: Document, edits: Sequence[Edit], encoding: Encoding)
 
 
 def note(title: str, model: str, warning: str | None) -> types.ChangeAnnotation:
-    """What the editor shows with the question whether to apply it."""
+    """What the editor shows when it asks whether to apply the edit."""
     written = f"written by {model}"
     return types.ChangeAnnotation(
         title, needs_confirmation=True, description=f"{warning}; {written}" if warning else written
@@ -42,7 +42,7 @@ def note(title: str, model: str, warning: str | None) -> types.ChangeAnnotation:
 def workspace_edit(
     file: FileEdit, annotation: types.ChangeAnnotation, capabilities: Capabilities
 ) -> types.WorkspaceEdit:
-    """The edit as this client can take it; `file.created` only for one that can create files."""
+    """The edit in the form that this client accepts. `file.created` only for a client that can create files."""
     if not capabilities.versions:
         return types.WorkspaceEdit(changes={file.uri: file.edits})
     annotated = capabilities.annotations

@@ -1,4 +1,4 @@
-"""Code actions as the session offers them: listed, resolved to an edit, or carried out as a command."""
+"""The code actions of a session: they are listed, resolved to an edit, or run as a command."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class CodeActions:
-    """Event loop only."""
+    """Called on the event loop only."""
 
     def __init__(self, client: LanguageServer, editor: Editor, instructors: InstructorLoader, status: Status) -> None:
         self._client, self._editor, self._instructors = client, editor, instructors
@@ -54,9 +54,9 @@ class CodeActions:
         return listing(asked, actions_for(snapshot.settings, document.language_id), reason)
 
     async def resolve(self, action: types.CodeAction) -> types.CodeAction:
-        """The action with its edit; without one, and the user is told why, where there is nothing to apply.
+        """The action with its edit. Without an edit if there is nothing to apply; the user is then told why.
 
-        Then without its data too: some editors (eglot) resolve an action again as long as it has that and no edit.
+        The data is removed too: some editors (eglot) resolve an action again as long as it has data and no edit.
         """
         if action.data is None or action.edit is not None:
             return action
@@ -76,7 +76,7 @@ class CodeActions:
         return action
 
     def command(self, arguments: Sequence[Any] | None, token: types.ProgressToken | None) -> None:
-        """Begins to carry out a request; RequestError where it can't be understood. What comes of it, the user sees."""
+        """Start to carry out a request; RequestError if it can't be understood. The user sees what comes of it."""
         understood = self._runner.understood(request_from(arguments))
         command = asyncio.create_task(self._command(understood, token))
         self._commands.add(command)
@@ -108,14 +108,14 @@ class CodeActions:
         return self._as_edit(document_edit(done.document, done.edits, snapshot.encoding), done, snapshot.capabilities)
 
     def _as_edit(self, file: FileEdit, done: Done, capabilities: Capabilities) -> types.WorkspaceEdit:
-        """As the client can take it; where that can't carry a warning, a message does."""
+        """The edit in the form that the client accepts. A warning that it can't show is sent as a message."""
         title, warning = done.outcome.instruction.action.title, done.outcome.warning
         if warning and not capabilities.annotations:
             tell(self._client, types.MessageType.Warning, f"{_plain(title)}: {warning}")
         return workspace_edit(file, note(title, done.model, warning), capabilities)
 
     async def _apply(self, edit: types.WorkspaceEdit, action: Action) -> bool:
-        """Ask the editor to apply it. ALE does so although it declares that it can't; it gives no answer either."""
+        """Ask the editor to apply an edit. ALE does so although it declares that it can't, and sends no answer."""
         title = action.title
         try:
             result = await self._client.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, title))
@@ -146,7 +146,9 @@ class CodeActions:
         return self.pages.open(_plain(instruction.action.title), where, understood.snapshot.capabilities)
 
     async def _put_tests(self, understood: Understood, done: Done) -> None:
-        """Into the project's tests, else into a new document; shown as text by an editor that can do neither."""
+        """Put tests into the project's test file, or into a new document; show them as text in an editor that can do
+        neither.
+        """
         instruction, snapshot = understood.instruction, understood.snapshot
         document, text, capabilities = instruction.document, done.outcome.text, snapshot.capabilities
         home = await home_for(document, self._editor.folders)
@@ -165,5 +167,5 @@ def _where(document: Document, span: Span) -> str:
 
 
 def _plain(title: str) -> str:
-    """A title without our name, where that is said already."""
+    """A title without our name, for messages that show the name anyway."""
     return title.removeprefix("Starfill: ")

@@ -1,4 +1,4 @@
-"""The list of code actions for a place: pure, and nothing in it asks a model or reads more than a few lines."""
+"""The list of code actions for a place. Pure: no model is asked, and only a few lines are read."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ LAZY = (Placement.REPLACE, Placement.BEFORE, Placement.AFTER)
 """Placements whose actions are edits of their document and nothing else: the editor may ask for them by resolving."""
 
 _MESSAGE_LENGTH = 60  # characters of a diagnostic's message in a title
-_LINE_LENGTH = 200  # characters of the line that a diagnostic is on; generated ones are endless
+_LINE_LENGTH = 200  # characters of the line that a diagnostic is on; lines of generated code may be very long
 
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """Where the list is asked for, and in which situation."""
+    """Where and in which situation the list is asked for."""
 
     snapshot: Snapshot
     range: types.Range
@@ -40,7 +40,9 @@ class ListRequest:
 
     @property
     def is_idle(self) -> bool:
-        """Whether the editor only looks whether to show a light bulb: no code is selected and nobody asked."""
+        """Whether the editor only wants to know if it should show a light bulb: nothing is selected, and the user
+        hasn't asked.
+        """
         return self.is_automatic and self.range.start == self.range.end
 
     @property
@@ -51,7 +53,7 @@ class ListRequest:
 def listing(
     asked: ListRequest, actions: Sequence[Action], reason: Callable[[Action], str | None]
 ) -> list[types.CodeAction | types.Command]:
-    """What is on offer. reason: why an action is not to be had, told to the user who has asked."""
+    """The actions to offer. reason: why an action can't be used now, which is shown to a user who has asked."""
     capabilities = asked.snapshot.capabilities
     offered: list[types.CodeAction | types.Command] = []
     for title, action, request, diagnostic in chain.from_iterable(_offers(asked, each) for each in actions):
@@ -66,7 +68,7 @@ def listing(
 
 
 def is_within(kind: str, wanted: str) -> bool:
-    """Whether a kind is the wanted one or below it; all are below ""."""
+    """Whether a kind is the wanted one or below it. All kinds are below ""."""
     return wanted in ("", kind) or kind.startswith(f"{wanted}.")
 
 

@@ -1,6 +1,7 @@
-"""Showing text that belongs into no file: a read-only document that grows, else a finished file, else a message.
+"""Shows text that belongs in no file: in a read-only document that grows, or else in a finished file, or else in a
+message.
 
-Pages.open(title, where, capabilities) -> Page: grow(text) as often as there is more, end(text, where) once
+Pages.open(title, where, capabilities) -> Page: grow(text) whenever there is more, end(text, where) once
 """
 
 from __future__ import annotations
@@ -30,37 +31,37 @@ if TYPE_CHECKING:
 SCHEME = "starfill"
 KEPT = 32  # virtual documents
 GONE = "This text is no longer kept: ask for it again."
-_NO_NAME = re.compile(r'[\\/:*?"<>|\x00-\x1f]+')  # what some file system doesn't allow
+_NO_NAME = re.compile(r'[\\/:*?"<>|\x00-\x1f]+')  # characters that some file system doesn't allow
 _NAME_LENGTH = 80  # characters
 PAUSE = 0.2  # seconds between two refreshes
 
 
 class Page(Protocol):
-    """Where one text is shown, Markdown and whole each time. One of `end` and `drop` comes last."""
+    """Where one text is shown: Markdown, always the whole text. One of `end` and `drop` comes last."""
 
     def grow(self, text: str) -> None: ...
 
     async def end(self, text: str, where: str) -> None:
-        """where: the place of the code, now that it is known exactly."""
+        """The text is complete. where: the exact place of the code."""
         ...
 
     def drop(self, why: str) -> None:
-        """There will be no more."""
+        """Nothing more will follow."""
         ...
 
 
 class Pages:
-    """The texts of one session."""
+    """The pages of one session."""
 
     def __init__(self, client: LanguageServer) -> None:
         self._client = client
         self._numbers = count(1)
-        self._texts: OrderedDict[str, str] = OrderedDict()  # of the virtual documents, by URI
+        self._texts: OrderedDict[str, str] = OrderedDict()  # the virtual documents, by URI
         self._folder: Path | None = None
 
     def open(self, title: str, where: str, capabilities: Capabilities) -> Page:
-        """A page for a client that can do this. where: the place of the code that it is about."""
-        name = _NO_NAME.sub(" ", f"{title} {where}")[:_NAME_LENGTH] + ".md"  # as the editor's tab shows it
+        """A page, of the kind that the client can show. where: the place of the code that the text is about."""
+        name = _NO_NAME.sub(" ", f"{title} {where}")[:_NAME_LENGTH] + ".md"  # the name that the editor's tab shows
         number = next(self._numbers)
         if capabilities.virtual:
             return _VirtualPage(self._client, self, f"{SCHEME}:/{number}/{quote(name, safe='')}", title, where)
@@ -79,7 +80,7 @@ class Pages:
             self._texts.popitem(last=False)
 
     def write(self, name: str, text: str) -> Path:
-        """A file in a folder that only this user can read. Blocks; OSError when there is no room for it."""
+        """Write a file into a folder that only this user can read. Blocks. Raises OSError if the disk is full."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="starfill-"))
         file = self._folder / name
@@ -87,7 +88,7 @@ class Pages:
         return file
 
     def close(self) -> None:
-        """Remove what was written."""
+        """Remove the files."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -130,7 +131,7 @@ class _VirtualPage:
 
 
 class _Unseen:
-    """What can be shown only when it is finished."""
+    """A text that can only be shown when it is complete."""
 
     def grow(self, text: str) -> None: ...
 
@@ -163,7 +164,7 @@ def _titled(title: str, where: str, text: str) -> str:
 
 
 async def show(client: LanguageServer, uri: str) -> bool:
-    """Ask the editor to show a document beside what the user is doing; whether it did."""
+    """Ask the editor to show a document beside the user's. Returns whether it did."""
     try:
         result = await client.window_show_document_async(types.ShowDocumentParams(uri, take_focus=False))
     except JsonRpcException:

@@ -1,4 +1,4 @@
-"""What is to be done with which code, as a code action carries it through the editor and a command brings it back."""
+"""What to do with which code: the data of a code action, and the argument of the command."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHAPE = f'{INSTRUCT} takes one argument, an object with "uri", "range" and "act
 class ActionRequest:
     """Either `action` (a name) or `instruction` (free text).
 
-    problem: what a diagnostic says. version: of the document that `range` was taken from, None when nobody said.
+    problem: the text of a diagnostic. version: of the document that `range` refers to; None if it isn't known.
     """
 
     uri: str
@@ -38,7 +38,7 @@ class ActionRequest:
         return place | {name: text for name, text in texts.items() if text}
 
     def chosen(self, actions: Sequence[Action], language_id: str) -> Action:
-        """The action that is meant; RequestError when there is none of its name for this language."""
+        """The action that is meant. Raises RequestError if there is none of that name for this language."""
         if self.instruction:
             return free(self.instruction)
         for action in actions:
@@ -50,7 +50,7 @@ class ActionRequest:
         )
 
     def selection(self, document: Document, encoding: Encoding) -> Span:
-        """Where the range is in that version of the document; RequestError when it has no such line."""
+        """The range as offsets in that version of the document. Raises RequestError if there is no such line."""
         line = min(self.range.start.line, self.range.end.line)
         if line >= document.line_count:
             raise RequestError(f"Line {line} is outside of {self.uri}, which has {document.line_count} lines.")
@@ -59,7 +59,7 @@ class ActionRequest:
 
 
 def request_from(arguments: Sequence[Any] | None) -> ActionRequest:
-    """The request in a command's arguments; RequestError with the sentence when there is none."""
+    """The request in a command's arguments. Raises RequestError, with a sentence, if there is none."""
     if not arguments or len(arguments) != 1:
         raise RequestError(f"{_SHAPE}; it got {len(arguments or ())} arguments.")
     (raw,) = arguments
@@ -111,6 +111,6 @@ def _count(value: Any) -> int:
 
 
 def _shown(value: Any) -> str:
-    """A value as JSON, not all of it if it is long."""
+    """A value as JSON, shortened if it is long."""
     text = json.dumps(value, ensure_ascii=False, default=repr)
     return text if len(text) <= 60 else f"{text[:60]}…"

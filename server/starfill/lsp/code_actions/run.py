@@ -1,4 +1,6 @@
-"""One instruction while it is carried out: its code is followed through the document's changes; it can be stopped."""
+"""One instruction that is being carried out. Its code is followed through the document's changes, and it can be
+stopped.
+"""
 
 from __future__ import annotations
 
@@ -19,24 +21,26 @@ CHANGED = "the code was changed while the model was writing; nothing was done to
 
 
 class Stopped(Exception):
-    """The instruction came to nothing, and nobody needs to be told: the user has stopped it or closed the document."""
+    """The instruction ended early, and nobody needs a message: the user stopped it or closed the document."""
 
 
 class Run:
-    """code: what it is about, as far as that is known beforehand.
+    """code: what the instruction is about, as far as that is known before the answer.
 
-    edits: whether its outcome will change the document, so that nobody else may change that code meanwhile.
+    edits: whether the outcome will change the document. Only one such run may work on the same code.
     """
 
     def __init__(self, code: Span, encoding: Encoding, *, edits: bool) -> None:
         self._encoding, self._edits = encoding, edits
         self._code: Span | None = code
         self._changes: list[Step] = []
-        self._ended: Exception | None = None  # why, where that was not the caller's doing
+        self._ended: Exception | None = None  # why it ended early, unless the caller cancelled it
         self._work: asyncio.Task[Any] | None = None
 
     async def carry_out(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result; RequestError or Stopped when it ended before. Cancelling this stops the work."""
+        """The result of `work`. Raises RequestError or Stopped if the run ended early. Cancelling this cancels the
+        work.
+        """
         task: asyncio.Task[T] = asyncio.ensure_future(work)
         self._work = task
         if self._ended is not None:
@@ -46,16 +50,16 @@ class Run:
         except asyncio.CancelledError:
             if self._ended is None:
                 raise
-        if self._ended is not None:  # also where that came too late to stop the work
+        if self._ended is not None:  # also if that came too late to stop the work
             raise self._ended
         return result
 
     def stop(self) -> None:
-        """By the user, or since the document was closed."""
+        """The user stops it, or the document was closed."""
         self._end(Stopped())
 
     def changed(self, before: Document, changes: Sequence[Change]) -> None:
-        """The document was changed; where that touches the code, there is no use in going on."""
+        """The document was changed. If that touches the code, the run ends."""
         if not self._edits:
             return
         self._changes.append((before, changes))
@@ -65,7 +69,9 @@ class Run:
                 self._end(RequestError(CHANGED))
 
     def moved(self, outcome: Outcome) -> tuple[Edit, ...]:
-        """The edits as they are now; RequestError when what they change or rest on has been changed meanwhile."""
+        """The edits, moved to where they belong now. Raises RequestError if what they change or depend on was changed
+        meanwhile.
+        """
         first = min([outcome.span.start, *(edit.start for edit in outcome.edits)])
         span = Span(first, max([outcome.span.end, *(edit.end for edit in outcome.edits)]))
         now = followed(span, self._changes, self._encoding)

@@ -1,4 +1,4 @@
-"""From a request to its outcome: the model loaded if need be, its tokens counted for the user, stopped on demand."""
+"""Runs a request: loads the model if necessary, counts the answer's tokens for the user, and can be stopped."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OnText = Callable[[str, int], None]
-COUNTING = 0.1  # seconds between two counts of tokens
+COUNTING = 0.1  # seconds between two reports of the number of tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Understood:
-    """A request as it was when it came: what to do with which part of which version of a document."""
+    """A request as it was when it came in: what to do with which part of which version of a document."""
 
     snapshot: Snapshot
     instruction: Instruction
@@ -47,7 +47,9 @@ class Understood:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What an instruction came to. document: as it is now. edits: of that. model: who has written it."""
+    """The outcome of an instruction. document: the present version. edits: of that version. model: the answer's
+    author.
+    """
 
     outcome: Outcome
     document: Document
@@ -56,7 +58,7 @@ class Done:
 
 
 class Runner:
-    """Event loop only. Knows all instructions that are being carried out, by document."""
+    """Called on the event loop only. Knows all running instructions, by document."""
 
     def __init__(self, client: LanguageServer, editor: Editor, instructors: InstructorLoader, status: Status) -> None:
         self._client, self._editor, self._instructors, self._status = client, editor, instructors, status
@@ -64,7 +66,7 @@ class Runner:
         self._history = EditHistory()
 
     def understood(self, request: ActionRequest) -> Understood:
-        """RequestError where the document or the action is not there, or the range can't be meant."""
+        """Raises RequestError if the document or the action doesn't exist, or the range makes no sense."""
         snapshot = self._editor.snapshot(request.uri)
         if snapshot is None:
             raise RequestError(f"The document {request.uri} is not open.")
@@ -74,7 +76,7 @@ class Runner:
         return Understood(snapshot, instruction)
 
     def _selection(self, request: ActionRequest, snapshot: Snapshot) -> Span:
-        """What is selected, moved along with what has been typed elsewhere since the actions were listed."""
+        """The selection, moved along with what was typed elsewhere since the actions were listed."""
         document, encoding = snapshot.document, snapshot.encoding
         if request.version in (None, document.version):
             return request.selection(document, encoding)
@@ -90,7 +92,8 @@ class Runner:
         on_text: OnText = lambda text, tokens: None,
         token: types.ProgressToken | None = None,
     ) -> Done:
-        """Carries it out. StarfillError with the sentence for every refusal; Stopped where nobody needs to be told.
+        """Carry out a request. Raises StarfillError, with a sentence, for every refusal; Stopped if nobody needs a
+        message.
 
         token: of the client's own progress. Cancelling stops the model before its next token.
         """
@@ -144,7 +147,7 @@ class Runner:
 
 
 async def _widened(instruction: Instruction) -> Span:
-    """What is selected; but a problem on one line is put to the model with the function or class around it."""
+    """The selection; for a problem on one line, the function or class around it."""
     document, selection = instruction.document, instruction.selection
     if not instruction.problem or document.line_of(selection.start) != document.line_of(selection.end):
         return selection

@@ -1,4 +1,4 @@
-"""Tests that were written as an edit: of the project's test file, of a new one, or of a document without a name."""
+"""Generated tests as an edit: of the project's test file, of a new file, or of a document without a name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from starfill.util.daemon_thread import in_daemon_thread
 
 
 async def home_for(document: Document, folders: Sequence[str]) -> Home | None:
-    """Where tests for a document go, given the URIs of the workspace folders."""
+    """Where tests for a document belong, given the URIs of the workspace folders."""
     path, roots = path_of(document.uri), [root for folder in folders if (root := path_of(folder)) is not None]
     if path is None:
         return None
@@ -32,9 +32,9 @@ def tests_edit(
     encoding: Encoding,
     capabilities: Capabilities,
 ) -> FileEdit | None:
-    """Adds `tests` for `document` at the end of its home; None for a client that can take them nowhere.
+    """An edit that adds `tests` for `document` at the end of `home`; None if the client can take them in no form.
 
-    opened: the document of a path, where the editor has it open.
+    opened: returns the document of a path if it is open in the editor.
     """
     if home is not None:
         uri, language = home.path.as_uri(), document.language_id

@@ -1,4 +1,4 @@
-"""Where tests for a file belong: beside its project's other tests. Looks at the disk, changes nothing."""
+"""Where tests for a file belong: with the other tests of its project. Reads the disk, and changes nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from starfill.text.document import Document
 
 FOLDERS = ("tests", "test")
-_NAMES = {  # by language: how a file of tests for NAME is called, without the ending
+_NAMES = {  # by language: the name of a file with tests for NAME, without its extension
     "c": "test_{}",
     "cpp": "test_{}",
     "csharp": "{}Tests",
@@ -30,19 +30,19 @@ _NAMES = {  # by language: how a file of tests for NAME is called, without the e
     "typescriptreact": "{}.test",
 }
 _USUAL = "test_{}"
-_BESIDE = frozenset({"go"})  # tests stand in the folder of what they test, and nowhere else
+_BESIDE = frozenset({"go"})  # tests are in the same folder as the code, and nowhere else
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A file for tests. text: what is in it, None when it does not exist yet."""
+    """A file for tests. text: its content, None if it doesn't exist yet."""
 
     path: Path
     text: str | None
 
 
 def file_name(path: Path, language: str) -> str:
-    """What a file of tests for this one is called; one that is such a file already keeps its name."""
+    """The name of the file with tests for this file. A file of tests keeps its name."""
     if _is_of_tests(path, language):
         return path.name
     return _NAMES.get(language, _USUAL).format(path.stem) + path.suffix
@@ -54,14 +54,14 @@ def _is_of_tests(path: Path, language: str) -> bool:
 
 
 def home_of(path: Path, language: str, folders: Sequence[Path]) -> Home | None:
-    """The file that tests for `path` go to; None when the workspace folders have no place for them. Blocks."""
+    """The file for the tests of `path`; None if the workspace folders have no place for them. Blocks."""
     roots = [folder for folder in folders if path.is_relative_to(folder)]
     if not roots:
         return None
     root = max(roots, key=lambda folder: len(folder.parts))
     for file in _candidates(root, path.relative_to(root), language):
         if not file.resolve().is_relative_to(root.resolve()):
-            continue  # a link leads out of the project
+            continue  # a link that leads out of the project
         try:
             return Home(file, file.read_bytes().decode() if file.exists() else None)
         except (OSError, UnicodeDecodeError):
@@ -70,9 +70,9 @@ def home_of(path: Path, language: str, folders: Sequence[Path]) -> Home | None:
 
 
 def _candidates(root: Path, inside: Path, language: str) -> Iterator[Path]:
-    """Files that exist, then places for a new one; the best first.
+    """Existing files, then places for a new one; the best first.
 
-    `server/text/position.py` may be tested in tests/server/text, tests/text or tests, whichever of them there is.
+    `server/text/position.py` may be tested in tests/server/text, tests/text or tests, whichever of these exists.
     """
     name, parts = file_name(inside, language), inside.parent.parts
     if _is_of_tests(inside, language) or language in _BESIDE or any(part in FOLDERS for part in parts):

@@ -1,1 +1,1 @@
-"""What is open in the editor, and what may be done with it."""
+"""The open documents, and what may be done with them."""

@@ -1,4 +1,4 @@
-"""What the editor has told: its open documents, its settings, what it can do; and one frozen snapshot of all that."""
+"""The state of the editor: its open documents, its settings, its capabilities; and a frozen snapshot of all that."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a handler takes before its first `await`. Nothing of it is read live afterwards, but for the access policy,
-    which is asked again wherever text leaves.
+    """What a handler takes before its first `await`. After that it reads no live state. The access policy is the
+    exception: it is asked again wherever text leaves.
 
-    joined: the document with the other cells of its notebook. encoding: in which the client counts characters.
+    joined: the document with the other cells of its notebook. encoding: the unit in which the client counts characters.
     """
 
     document: Document
@@ -35,7 +35,7 @@ class Snapshot:
 
 
 class Editor:
-    """Event loop only. Documents are immutable: who holds one has that version."""
+    """Called on the event loop only. Documents are immutable: whoever holds one has that version."""
 
     def __init__(self, client: LanguageServer) -> None:
         self._client = client
@@ -44,7 +44,7 @@ class Editor:
         self.settings = Settings()
 
     def snapshot(self, uri: str) -> Snapshot | None:
-        """Of a document as it is now; None where it isn't open."""
+        """A snapshot of a document in its present version; None if it isn't open."""
         document = self.documents.get(uri)
         if document is None:
             return None
@@ -54,12 +54,12 @@ class Editor:
         return self.documents.joined(document)
 
     def is_current(self, document: Document) -> bool:
-        """Whether this is the version that the editor has."""
+        """Whether this is the document's present version."""
         return self.documents.get(document.uri) is document
 
     @cached_property
     def capabilities(self) -> Capabilities:
-        """Once the client has told them, with `initialize`."""
+        """Known once the client has sent `initialize`."""
         return Capabilities.of(self._client.client_capabilities)
 
     @property
@@ -73,21 +73,21 @@ class Editor:
         return list(workspace.folders) or ([workspace.root_uri] if workspace.root_uri else [])
 
     def refusal(self, document: Document) -> str | None:
-        """Why a document may not be looked at at all, now."""
+        """Why a document may not be read at present; None if it may."""
         return AccessPolicy.of(self.settings).refusal(self.documents.home(document.uri), document.language_id)
 
     def why_silent(self, uri: str) -> str | None:
-        """Why nothing may be suggested for an open document, whatever is in it, now."""
+        """Why nothing may be suggested for an open document at present, whatever it contains; None if something may."""
         if self.documents.is_prose(uri):
             return "the cell holds no code"
         return self.enabled(uri).reason or None
 
     def enabled(self, uri: str) -> Enabled:
-        """Whether completions are on for a document; "" for none in particular."""
+        """Whether completions are on for a document; "" for no document in particular."""
         return self.enablement.state(self._subject(uri), self.settings)
 
     def switch(self, switch: Switch) -> Enabled:
-        """Turn completions on or off; RequestError where that can't be meant."""
+        """Turn completions on or off. Raises RequestError if that makes no sense."""
         self.enablement.switch(switch, self._subject(switch.uri), self.settings)
         return self.enabled(switch.uri)
 
@@ -98,7 +98,7 @@ class Editor:
 
     @property
     def paused(self) -> str:
-        """Why there are completions nowhere; "" when there are some."""
+        """Why completions are off everywhere; "" if they are not."""
         return self.enablement.paused(self.settings)
 
     def _subject(self, uri: str) -> Subject:

@@ -1,7 +1,7 @@
 """Turning completions on and off for this session: everywhere, for a language, for a file.
 
-What was said last holds: a command until the setting that it overrides is changed. `enabledLanguages` and
-`excludedGlobs` are limits that no command lifts.
+The last command holds until the setting that it overrides is changed. No command lifts the limits that
+`enabledLanguages` and `excludedGlobs` set.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Scope = Literal["all", "language", "file"]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is asked about: a file, its language; both "" where no file is open."""
+    """A file and its language; both "" if no file is open."""
 
     uri: str = ""
     language: str = ""
@@ -31,7 +31,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Enabled:
-    """Whether completions are on everywhere, for a language and for a file. reason: why there are none, else ""."""
+    """Whether completions are on everywhere, for a language and for a file. reason: why they are off, else ""."""
 
     all: bool
     language: bool
@@ -50,7 +50,7 @@ class Enabled:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """A command to turn completions on or off; enabled: None for the other way round."""
+    """A command to turn completions on or off. enabled: None to toggle."""
 
     scope: Scope
     uri: str
@@ -58,7 +58,7 @@ class Switch:
 
 
 class Enablement:
-    """What commands have said in this session; where they said nothing, the settings hold."""
+    """The commands of this session. Where there was none, the settings hold."""
 
     def __init__(self) -> None:
         self._everywhere: bool | None = None
@@ -66,7 +66,9 @@ class Enablement:
         self._files: dict[str, bool] = {}
 
     def switch(self, switch: Switch, subject: Subject, settings: Settings) -> None:
-        """subject: what the switch's document is. RequestError where there is none and one is needed."""
+        """subject: the file and language of the switch's document. Raises RequestError if one is needed and there is
+        none.
+        """
         state = self.state(subject, settings)
         match switch.scope:
             case "all":
@@ -110,14 +112,14 @@ class Enablement:
         return Enabled(everywhere, language and (limited is None or excluded), file and not excluded, reason)
 
     def paused(self, settings: Settings) -> str:
-        """Why there are completions nowhere; "" when there are some."""
+        """Why completions are off everywhere; "" if they are not."""
         if self._everywhere is None:
             return "" if settings.enabled else "suggestions are turned off: the setting enabled is false"
         return "" if self._everywhere else "suggestions are turned off"
 
 
 def switch_from(arguments: Sequence[Any]) -> Switch:
-    """What a command's arguments say; RequestError with the sentence where they can't be understood."""
+    """The switch in a command's arguments. Raises RequestError, with a sentence, if they can't be understood."""
     raw = _object(SET_ENABLED, arguments)
     scope, enabled = raw.get("scope"), raw.get("enabled")
     if scope not in get_args(Scope):
@@ -128,7 +130,7 @@ def switch_from(arguments: Sequence[Any]) -> Switch:
 
 
 def uri_from(arguments: Sequence[Any]) -> str:
-    """The document that `starfill.enabled` asks about, "" for none; RequestError as above."""
+    """The document that `starfill.enabled` asks about, "" for none. Raises RequestError like `switch_from`."""
     return _uri(ENABLED, _object(ENABLED, arguments))
 
 

@@ -1,1 +1,1 @@
-"""The models' life in the server: loaded, downloaded, agreed to, replaced."""
+"""The models of the running server: loaded, downloaded, replaced; and the consent that a remote engine needs."""

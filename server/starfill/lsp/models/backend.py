@@ -1,6 +1,6 @@
-"""What the language server needs from the rest.
+"""What the language server needs from the other rooms.
 
-A backend that gets and loads models, an assistant that completes, an instructor that carries out instructions.
+A backend, which gets and loads models; an assistant, which completes; an instructor, which carries out instructions.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from starfill.util.progress import OnProgress
 class ModelChoice:
     """A model that the setting `model` may name.
 
-    where: it came with Starfill, is on this machine, or is known to be published. nbytes: of its files, None where that
-    isn't known.
+    where: it is bundled, on this machine, or known to be published. nbytes: of its files, None if unknown.
     """
 
     name: str
@@ -33,25 +32,28 @@ class ModelChoice:
 
 
 class Assistant(Protocol):
-    """`assist.completion.assistant.Assistant` as the server sees it; all but `close` answer at once or are async."""
+    """`assist.completion.assistant.Assistant` as the server uses it. All methods but `close` return at once or are
+    async.
+    """
 
     @property
     def info(self) -> ModelInfo: ...
 
     @property
     def problem(self) -> str | None:
-        """A sentence on a setting that this model can't follow, or None."""
+        """A sentence on a setting that this model can't follow; None if there is none."""
         ...
 
     @property
     def substitute(self) -> ModelInfo | None:
-        """Who suggests while the engine of `info` can't be reached; None for nobody."""
+        """The model that suggests while the engine of `info` can't be reached; None if nobody does."""
         ...
 
     def watch(self, told: Callable[[str | None], None]) -> None:
-        """told: called from any thread with a sentence once an engine elsewhere fails, with None once it works.
+        """told: called from any thread. With a sentence when a remote engine begins to fail, with None when it works
+        again.
 
-        With a sentence too where the one here goes on with less memory than it had.
+        Also with a sentence if a local engine goes on with less memory than before.
         """
         ...
 
@@ -63,11 +65,11 @@ class Assistant(Protocol):
         automatic: bool = True,
         candidates: int | None = None,
     ) -> Completion:
-        """Suggestions for an offset; cancelling the task stops the computation."""
+        """Suggestions for an offset. Cancelling the task stops the computation."""
         ...
 
     def changed(self, document: Document, offset: int) -> None:
-        """A document was edited; its cursor is probably at `offset`."""
+        """A document was edited. Its cursor is probably at `offset`."""
         ...
 
     def accepted(self, uri: str) -> None: ...
@@ -77,24 +79,29 @@ class Assistant(Protocol):
     def configure(self, settings: Settings) -> None: ...
 
     def close(self) -> None:
-        """Free the model; may block."""
+        """Free the model. May block."""
         ...
 
 
 class Instructor(Protocol):
-    """`assist.instruct.instructor.Instructor` as the server sees it; all but `close` answer at once or are async."""
+    """`assist.instruct.instructor.Instructor` as the server uses it. All methods but `close` return at once or are
+    async.
+    """
 
     @property
     def info(self) -> ModelInfo: ...
 
     def refusal(self, document: Document, selection: Span, action: Action) -> str | None:
-        """Why that can't be asked about this selection (it is too long), as far as a quick look tells."""
+        """Why that can't be asked about this selection (it is too long), as far as a quick estimate shows; else
+        None.
+        """
         ...
 
     async def instruct(self, instruction: Instruction, on_text: Callable[[str, int], None]) -> Outcome:
-        """Carry out an instruction; cancelling the task stops the model before its next token.
+        """Carry out an instruction. Cancelling the task stops the model before its next token.
 
-        on_text(text so far, tokens so far) is called on the event loop. RequestError with the sentence for a refusal.
+        on_text(text so far, tokens so far) is called on the event loop. Raises RequestError, with a sentence, if it is
+        refused.
         """
         ...
 
@@ -103,41 +110,45 @@ class Instructor(Protocol):
     def forget(self, uri: str) -> None: ...
 
     def close(self) -> None:
-        """Free what is its own; may block."""
+        """Free the instructor's own resources. May block."""
         ...
 
 
 class Backend(Protocol):
     def load(self, settings: Settings, report: OnProgress) -> Assistant:
-        """Blocks until the model is ready; StarfillError with the sentence to show when it can't be.
+        """Blocks until the model is ready. Raises StarfillError, with the sentence to show, if it can't be loaded.
 
-        NotPulledError for a repository that would have to be downloaded: that never happens here. ConsentError for an
-        engine on another machine to which the user hasn't agreed.
+        NotPulledError: the repository would have to be downloaded, which this method never does. ConsentError: the
+        engine is on another machine, and the user hasn't agreed to it.
         """
         ...
 
     def load_instructor(self, settings: Settings, report: OnProgress, beside: Assistant | None) -> Instructor:
-        """Blocks until actions can be asked for: of the model of `beside`, or of their own where one is set.
+        """Blocks until actions can be asked for: of the model of `beside`, or of their own model if one is set.
 
-        StarfillError as `load`, also when the two models don't fit into memory together.
+        Raises StarfillError like `load`, also if the two models don't fit into memory together.
         """
         ...
 
     def allow(self, origin: str) -> None:
-        """The user has agreed to an engine on another machine, now and later."""
+        """The user has agreed to an engine on another machine, for now and later."""
         ...
 
     def models(self) -> list[ModelChoice]:
-        """What could be loaded, or downloaded first. Reads the disk and blocks; asks nobody."""
+        """The models that could be loaded, or downloaded and then loaded. Reads the disk and blocks. Contacts
+        nobody.
+        """
         ...
 
     def download_size(self, repository: str) -> str:
-        """What `pull` would download, in words like "7.3 GB". Contacts the hub and blocks; StarfillError as below."""
+        """The size of what `pull` would download, in words like "7.3 GB". Contacts the hub and blocks. Raises
+        StarfillError.
+        """
         ...
 
     def pull(self, repository: str, report: OnProgress, stopped: Callable[[], bool]) -> None:
-        """Download a repository, so that `load` finds it. Blocks; asks `stopped` now and then.
+        """Download a repository, so that `load` finds it. Blocks, and asks `stopped` now and then.
 
-        StarfillError when it can't be downloaded or was stopped; the next time goes on from there.
+        Raises StarfillError if it can't be downloaded or was stopped. The next call continues from there.
         """
         ...

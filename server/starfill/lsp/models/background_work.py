@@ -1,4 +1,4 @@
-"""Work that blocks, in a thread of its own, with its progress shown."""
+"""Blocking work in a thread of its own, with progress shown."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ T = TypeVar("T")
 async def run_with_progress(
     client: LanguageServer, title: str | None, work: Callable[[OnProgress], T], failed: str
 ) -> T:
-    """The result of `work`, which says how far it is. StarfillError for every failure: `failed` is what it begins with.
+    """The result of `work`, which reports its progress. Raises StarfillError for every failure, with a sentence that
+    begins with `failed`.
 
-    title: None for work that is too quick to be shown. Cancelling ends the waiting; the thread finds its own end.
+    title: None for work that is too quick to be shown. Cancelling ends the wait, not the thread.
     """
     progress = Progress(client)
     loop = asyncio.get_running_loop()

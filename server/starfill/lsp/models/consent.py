@@ -1,4 +1,4 @@
-"""The question whether code may be sent to an engine on another machine."""
+"""Asks the user whether code may be sent to an engine on another machine."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class EngineConsents:
-    """Asks once for each origin, whoever needs it: a no holds until the server ends."""
+    """Asks once for each origin, whoever needs it. A no holds until the server ends."""
 
     def __init__(self, client: LanguageServer, backend: Backend) -> None:
         self._client, self._backend = client, backend
         self._asked: dict[str, asyncio.Task[bool | None]] = {}
 
     async def agreed(self, needed: ConsentError) -> bool | None:
-        """Whether the engine may be used from now on; None from a client that can't ask. Nothing was sent before."""
+        """Whether the engine may be used from now on; None if the client can't ask. Until then nothing is sent."""
         if needed.origin not in self._asked:
             self._asked[needed.origin] = asyncio.create_task(self._ask(needed.origin))
         return await asyncio.shield(self._asked[needed.origin])
@@ -45,5 +45,5 @@ class EngineConsents:
         except StarfillError as error:
             tell(self._client, types.MessageType.Error, str(error))
             return False
-        del self._asked[origin]  # who needs it once more has taken it back in between
+        del self._asked[origin]  # whoever needed the engine doesn't any more
         return True

@@ -1,4 +1,4 @@
-"""Downloading a model for the user: asked for before anything leaves the machine, shown, stopped on demand."""
+"""Downloading a model: the user is asked before anything leaves the machine, sees the progress, and can stop it."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ ASK_THE_HUB = "Ask the hub"
 
 
 class Downloader:
-    """Knows how to ask and how to download; what to do then is the loader's."""
+    """Asks and downloads. What follows is the loader's decision."""
 
     def __init__(self, client: LanguageServer, backend: Backend) -> None:
         self._client, self._backend = client, backend
-        self._kept: set[asyncio.Future[None]] = set()  # only kept alive
+        self._kept: set[asyncio.Future[None]] = set()  # keeps the tasks alive
 
     async def agreed(self, repository: str) -> bool | None:
-        """Whether the user wants it, after two questions: only the first one's answer lets the hub be asked for a size.
+        """Whether the user wants the download, after two questions. Only after the first yes is the hub asked for its
+        size.
 
-        None from a client that can't ask. StarfillError when the hub says that it can't be downloaded.
+        None if the client can't ask. Raises StarfillError if the hub says that it can't be downloaded.
         """
         agreed = await choice(
             self._client,
@@ -51,10 +52,10 @@ class Downloader:
         )
 
     async def pull(self, repository: str, how_far: Callable[[float], None]) -> None:
-        """Download with work-done progress; ends at once when that is cancelled, while the thread finds its own end.
+        """Download with work-done progress. Ends at once if that is cancelled; the thread ends by itself.
 
-        how_far: is told a fraction, on the event loop and not after the end. StarfillError when it failed or was
-        stopped; what was downloaded is kept for the next time.
+        how_far: called with a fraction, on the event loop, and not after the end. Raises StarfillError if the download
+        failed or was stopped; the next one continues from what was downloaded.
         """
         loop = asyncio.get_running_loop()
         stop, stopped, ended = Event(), loop.create_future(), False
@@ -76,7 +77,7 @@ class Downloader:
             loop.call_soon_threadsafe(told, fraction, message)
 
         work = asyncio.wrap_future(in_daemon_thread(lambda: self._backend.pull(repository, report, stop.is_set)))
-        self._keep(work)  # the thread's end may come after ours
+        self._keep(work)  # the thread may end after this method
         await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
         ended = True
         progress.end()
@@ -90,14 +91,14 @@ class Downloader:
     def _keep(self, running: asyncio.Future[None]) -> None:
         def ended(running: asyncio.Future[None]) -> None:
             self._kept.discard(running)
-            running.exception()  # seen, also when nobody waits for it any more
+            running.exception()  # marks an exception as retrieved, even if nobody waits for it
 
         self._kept.add(running)
         running.add_done_callback(ended)
 
 
 async def _sentences(repository: str, work: asyncio.Future[T]) -> T:
-    """The result; StarfillError for every failure."""
+    """The result of `work`. Raises StarfillError for every failure."""
     try:
         return await work
     except StarfillError:

@@ -1,4 +1,4 @@
-"""The instructor's life in the server: there when the first action needs it, dropped when another one is asked for."""
+"""The instructor in the running server: loaded for the first action, dropped when another one is needed."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ if TYPE_CHECKING:
 
 
 class InstructorLoader:
-    """Owns the instructor: over the model that completes, or over the actions' own (the setting instruct.model).
+    """Owns the instructor, which uses the model that completes, or the actions' own model (the setting instruct.model).
 
-    A failure is a sentence for who has asked; completions go on, and the next action tries again.
+    If it can't be loaded, whoever asked gets a sentence. Completions go on, and the next action tries again.
     """
 
     def __init__(self, client: LanguageServer, backend: Backend, loader: ModelLoader, status: Status) -> None:
         self._client, self._backend, self._loader, self._status = client, backend, loader, status
         self._settings = Settings()
         self._task: asyncio.Task[Instructor] | None = None
-        self._moved_on: asyncio.Future[None] | None = None  # while a question is open; done when it is pointless
+        # while a question to the user is open; done when its answer doesn't matter any more
+        self._moved_on: asyncio.Future[None] | None = None
 
     @property
     def loaded(self) -> Instructor | None:
@@ -42,11 +43,11 @@ class InstructorLoader:
 
     @property
     def why_not(self) -> str | None:
-        """Why actions can't be had now; None also while their own model is still to be loaded."""
+        """Why actions can't be carried out now. None also while their own model isn't loaded yet."""
         return None if self._settings.own_instruct_model or self._loader.assistant is not None else self._status.why_not
 
     def use(self, settings: Settings) -> None:
-        """Configure or drop what is loaded; a load that is under way notices by itself."""
+        """Configure or drop what is loaded. A load that is running notices by itself."""
         before, self._settings = self._settings, settings
         if self._moved_on is not None and not self._moved_on.done() and _model(before) != _model(settings):
             self._moved_on.set_result(None)
@@ -57,14 +58,16 @@ class InstructorLoader:
             self._task = None
             in_daemon_thread(loaded.close)
         if not settings.own_instruct_model:
-            self._begin()  # costs no memory, and the first list of actions comes as quickly as the others
+            self._begin()  # costs no memory, and makes the first menu of actions as quick as the next ones
 
     async def get(self) -> Instructor:
-        """Loads it if that has to be; StarfillError with the sentence when it can't be had."""
+        """The instructor, which is loaded if necessary. Raises StarfillError, with a sentence, if it can't be."""
         return await asyncio.shield(self._begin())
 
     def refusal(self, document: Document, selection: Span, action: Action) -> str | None:
-        """Why that can't be asked about this selection. Waits for nothing: what is not known yet is no reason."""
+        """Why that can't be asked about this selection; None if it can, or if that isn't known yet. Waits for
+        nothing.
+        """
         if (reason := self.why_not) is not None:
             return reason
         if (loaded := self.loaded) is not None:
@@ -81,11 +84,12 @@ class InstructorLoader:
     def _begin(self) -> asyncio.Task[Instructor]:
         if self._task is None or (self._task.done() and self.loaded is None):
             self._task = asyncio.create_task(self._load())
-            self._task.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, whoever waits
+            # marks an exception as retrieved
+            self._task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return self._task
 
     async def _load(self) -> Instructor:
-        """Until what is loaded is what is wanted: the settings may change meanwhile."""
+        """Load until the instructor is the one that is wanted: the settings may change meanwhile."""
         while True:
             await self._loader.settled()
             if (reason := self.why_not) is not None:
@@ -106,7 +110,7 @@ class InstructorLoader:
             in_daemon_thread(instructor.close)
 
     async def _refused(self, needed: ConsentError) -> bool:
-        """Whether the user doesn't agree to that engine. It may also be wanted no more before there is an answer."""
+        """Whether the user refuses that engine. It may become unnecessary before there is an answer."""
         self._moved_on = asyncio.get_running_loop().create_future()
         agreed = await until_superseded(self._moved_on, asyncio.ensure_future(self._loader.consents.agreed(needed)))
         return not agreed and not self._moved_on.done()
@@ -121,14 +125,14 @@ class InstructorLoader:
             title, failed = "Starfill: asking the engine", "The engine could not be asked"
         return await run_with_progress(
             self._client,
-            title if own else None,  # else nothing is read from disk
+            title if own else None,  # otherwise nothing is read from disk
             lambda report: self._backend.load_instructor(settings, report, beside),
             failed,
         )
 
 
 def _model(settings: Settings) -> tuple[object, ...]:
-    """What tells whether another instructor is needed."""
+    """Determines whether another instructor is needed."""
     own = settings.own_instruct_model
     which = (own, settings.device) if own else ("", settings.model, settings.device, settings.family)
     return (*which, *settings.engine)

@@ -1,4 +1,4 @@
-"""The model's life in the server: loaded in a thread, dropped when another one is asked for."""
+"""The model in the running server: loaded in a thread, dropped when another one is wanted."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from starfill.util.progress import OnProgress
 if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
-RETRY_AFTER = 10.0  # seconds until it is tried again with an engine that isn't there, or isn't allowed
+RETRY_AFTER = 10.0  # seconds until an engine that can't be reached, or isn't allowed, is tried again
 
 
 class ModelLoader:
-    """Owns the assistant: None until a model is ready, and while there is none."""
+    """Owns the assistant, which is None while no model is ready."""
 
     def __init__(self, client: LanguageServer, backend: Backend, status: Status) -> None:
         self._client, self._backend, self._status = client, backend, status
         self._settings = Settings()
         self._task: asyncio.Task[None] | None = None
         self._downloader = Downloader(client, backend)
-        self._offers: dict[str, asyncio.Task[None]] = {}  # by repository, or origin of an engine; each is made once
+        self._offers: dict[str, asyncio.Task[None]] = {}  # by repository, or origin of an engine; each is offered once
         self._downloads: dict[str, asyncio.Task[None]] = {}  # by repository, while they run
-        self._failure: StarfillError | None = None  # of the last attempt
+        self._failure: StarfillError | None = None  # the error of the last attempt
         self._retry: asyncio.Task[None] | None = None
         self.consents = EngineConsents(client, backend)
         self.assistant: Assistant | None = None
 
     def use(self, settings: Settings) -> None:
-        """Load or configure what these settings ask for; returns at once. Equal settings change nothing."""
+        """Load or configure what these settings ask for. Returns at once. Equal settings change nothing."""
         before, self._settings = self._settings, settings
         if self._task is None:
             self._task = asyncio.create_task(self._load())
@@ -55,14 +55,14 @@ class ModelLoader:
             self._task = asyncio.create_task(self._load())
 
     async def settled(self) -> None:
-        """Waits until no model is being loaded."""
+        """Wait until no model is being loaded."""
         while self._task is not None and not self._task.done():
             await asyncio.wait([self._task])
 
     def pull(self, repository: str) -> None:
-        """Download a repository and load it, if it is the model that is wanted; returns at once.
+        """Download a repository, and load it if it is the model that is wanted. Returns at once.
 
-        A second call while it is being downloaded changes nothing.
+        A second call during the download changes nothing.
         """
         repository = _canonical(repository)
         if repository not in self._downloads:
@@ -74,7 +74,7 @@ class ModelLoader:
             self.assistant.forget(uri)
 
     async def models(self) -> list[dict[str, Any]]:
-        """What the setting `model` may name, for a client that lets its user choose."""
+        """The models that the setting `model` may name, for a client in which the user can choose."""
         choices = await asyncio.wrap_future(in_daemon_thread(self._backend.models))
         current = _canonical(self._settings.model)
         return [
@@ -83,7 +83,9 @@ class ModelLoader:
         ]
 
     async def _load(self, *, quietly: bool = False) -> None:
-        """Until what is loaded is what is wanted: the settings may change meanwhile. quietly: it was said before."""
+        """Load until the model is the one that is wanted: the settings may change meanwhile. quietly: the error was
+        shown before.
+        """
         old, self.assistant = self.assistant, None
         while True:
             settings = self._settings
@@ -112,7 +114,9 @@ class ModelLoader:
         loaded.watch(told)
 
     def _on_trouble(self, assistant: Assistant, trouble: str | None) -> None:
-        """An engine elsewhere fails, or works (again): seen in the status, never in a message. One here goes on."""
+        """A remote engine fails, or works again: this is shown as the status, never as a message. A local engine goes
+        on.
+        """
         if assistant is not self.assistant:
             return
         info = assistant.info
@@ -128,12 +132,12 @@ class ModelLoader:
             self._status.set(ServerStatus("error", trouble, info.name, info.device))
 
     def _warn(self, assistant: Assistant) -> None:
-        """Say it when the model can't follow one of the settings."""
+        """Warn if the model can't follow one of the settings."""
         if assistant.problem is not None:
             self._show(types.MessageType.Warning, assistant.problem)
 
     async def _load_once(self, settings: Settings, old: Assistant | None, quietly: bool) -> Assistant | StarfillError:
-        """The assistant, or the sentence that says why there is none."""
+        """The assistant, or the error that says why there is none."""
         loop = asyncio.get_running_loop()
 
         def work(report: OnProgress) -> Assistant:
@@ -154,7 +158,7 @@ class ModelLoader:
             return error
 
     def _on_failure(self, error: StarfillError, quietly: bool) -> None:
-        """Say why there is no model; offer to download it where that is what is missing."""
+        """Say why there is no model. If it could be downloaded, offer that."""
         repository = error.repository if isinstance(error, NotPulledError) else None
         if repository in self._downloads:
             self._set_status("loading", f"Downloading {repository}")
@@ -179,12 +183,12 @@ class ModelLoader:
             self._show(types.MessageType.Error, str(needed))
         elif agreed:
             del self._offers[needed.origin]
-            await self.settled()  # what was tried without it
+            await self.settled()  # the attempt without the download
             if isinstance(self._failure, ConsentError) and self._failure.origin == needed.origin:
                 self._task = asyncio.create_task(self._load())
 
     async def _load_later(self, settings: Settings) -> None:
-        """An engine may be there soon, or be allowed on a command line."""
+        """The engine may be reachable soon, or be allowed on a command line."""
         await asyncio.sleep(RETRY_AFTER)
         if self._idle and settings == self._settings:
             self._task = asyncio.create_task(self._load(quietly=True))
@@ -209,7 +213,7 @@ class ModelLoader:
         except StarfillError as error:
             failure = error
         if self._task is not None:
-            await asyncio.wait([self._task])  # a load that began without what is here now
+            await asyncio.wait([self._task])  # a load that began before the download ended
         del self._downloads[repository]
         self._on_download_end(repository, failure)
 
@@ -218,7 +222,7 @@ class ModelLoader:
             self._status.progress(fraction)
 
     def _on_download_end(self, repository: str, failure: StarfillError | None) -> None:
-        """A download has succeeded or failed: go on from there, or say it."""
+        """A download succeeded or failed: load the model, or show the error."""
         wanted = self._wants(repository)
         if failure is not None:
             if wanted:
@@ -230,12 +234,12 @@ class ModelLoader:
             self._show(types.MessageType.Info, f"{repository} is on this machine now; the setting model may name it")
 
     def _wants(self, repository: str) -> bool:
-        """Whether this is the model that the settings name, and nothing is loaded or being loaded."""
+        """Whether the settings name this model, and none is loaded or being loaded."""
         return self._idle and _canonical(self._settings.model) == repository
 
     @property
     def _idle(self) -> bool:
-        """Whether nothing is loaded or being loaded, though something was tried."""
+        """Whether no model is loaded or being loaded, though one was tried."""
         return self._task is not None and self._task.done() and self.assistant is None
 
     def _set_status(self, state: State, message: str) -> None:

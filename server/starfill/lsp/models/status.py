@@ -1,4 +1,4 @@
-"""`starfill/status`: what the server is doing, told to the client when it changes."""
+"""`starfill/status`: a notification to the client whenever the state of the server changes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-SOON = 0.03  # seconds; what is over sooner isn't told: two messages with each keystroke would take time
+SOON = 0.03  # seconds; shorter states aren't sent: two messages with each keystroke would take time
 
 State = Literal["starting", "loading", "ready", "paused", "busy", "error"]
 
 
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
-    """progress: from 0 to 1 while loading or downloading, None where that isn't known."""
+    """progress: from 0 to 1 while loading or downloading, None if unknown."""
 
     state: State
     message: str = ""
@@ -37,18 +37,18 @@ class Status:
         self._tell()
 
     def progress(self, fraction: float) -> None:
-        """How far what is being loaded is; told by whole percents."""
+        """The progress of a load or download. The client is notified of whole percents."""
         if self._status.state == "loading":
             self.set(replace(self._status, progress=round(min(max(fraction, 0.0), 1.0), 2)))
 
     def pause(self, why: str) -> None:
-        """While there is a reason, "ready" is shown as "paused"; "" for none."""
+        """Show "paused" instead of "ready" while there is a reason; "" for none."""
         self._paused = why
         self._tell()
 
     @contextmanager
     def busy(self, after: float = 0.0) -> Iterator[None]:
-        """While one of these is entered, and that for `after` seconds, "ready" or "paused" is shown as "busy"."""
+        """Show "busy" instead of "ready" or "paused" inside, once that lasts longer than `after` seconds."""
         self._computing += 1
         later = asyncio.get_running_loop().call_later(after, self._tell)
         if not after:
@@ -63,7 +63,7 @@ class Status:
 
     @property
     def why_not(self) -> str:
-        """Why there are no suggestions, for a server that has no model (now)."""
+        """Why there are no suggestions while the server has no model."""
         return self._status.message if self._status.state == "error" else "the model is still loading"
 
     def _tell(self) -> None:

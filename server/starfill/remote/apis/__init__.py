@@ -1,1 +1,1 @@
-"""What the serving engines are asked and how they answer: a file for each API."""
+"""The APIs of the serving engines, one file for each."""

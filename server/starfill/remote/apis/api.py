@@ -1,4 +1,4 @@
-"""What a kind of serving engine has to bring: plain values in, plain values out; nothing is sent here."""
+"""What each API of a serving engine has to provide: plain values in, plain values out. Nothing is sent here."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from starfill.jobs import Sampling
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What an engine says of itself. model: the name to ask for. known_as: what else its model is called, such as the
-    repository that an alias stands for. context_length: tokens of prompt and answer, 0 where it doesn't say.
-    chat_template: the Jinja text, where it says it. slots: how many it has, of an engine where one can be asked for."""
+    """How an engine describes itself. model: the name to ask for. known_as: further names of its model, such as the
+    repository that an alias stands for. context_length: tokens of prompt and answer, 0 if unknown. chat_template: Jinja
+    text, if it is known. slots: their number, for an engine where a request may choose one.
+    """
 
     model: str
     known_as: str
@@ -24,11 +25,11 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One answer to ask for.
+    """A request for one answer.
 
-    prompt: token ids for a kind that takes them, else text without the token that begins a text: all engines put that
-    first by themselves. begins: what the answer must begin with, for a kind that can force it. stop_ids: for those that
-    take them. slot: where the document's state is, see `SlotAssignment`.
+    prompt: token ids for an API that takes them, else text without the token that begins a text: all engines add that
+    themselves. begins: what the answer must begin with, for an API that can force it. stop_ids: for an API that takes
+    them. slot: where the document's state is, see `SlotAssignment`.
     """
 
     model: str
@@ -44,8 +45,8 @@ class Ask:
 class Piece:
     """A part of an answer.
 
-    finish: why it has ended, with its last part. prompt_tokens, cached_tokens: of the prompt, found in the engine's own
-    cache, once it says so.
+    finish: why the answer ended, in its last part. prompt_tokens, cached_tokens: of the prompt, and of those the ones
+    found in the engine's own cache, once it reports them.
     """
 
     text: str = ""
@@ -57,7 +58,7 @@ class Piece:
 class Api(Protocol):
     """takes_ids: a prompt may be token ids. forces: an answer can be made to begin with a text.
 
-    path: where completions are asked for. probe: where a working engine answers at once.
+    path: of completions. probe: the path at which a working engine answers at once.
     """
 
     name: str
@@ -67,21 +68,21 @@ class Api(Protocol):
     probe: str
 
     def body(self, ask: Ask) -> dict[str, Any]:
-        """The JSON of a request for a streamed answer."""
+        """The JSON body of a request for a streamed answer."""
         ...
 
     def read(self, event: Mapping[str, Any]) -> Piece:
-        """An event of the answer. KeyError, TypeError, IndexError or ValueError for what is none."""
+        """An event of the answer. Raises KeyError, TypeError, IndexError or ValueError for anything that is none."""
         ...
 
 
 def text_of(value: object) -> str:
-    """ValueError for anything but text."""
+    """Raises ValueError for anything but text."""
     if not isinstance(value, str):
         raise ValueError
     return value
 
 
 def count_of(value: object) -> int | None:
-    """A number of tokens, None where there is none."""
+    """A number of tokens; None for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

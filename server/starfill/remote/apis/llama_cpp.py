@@ -1,6 +1,6 @@
 """llama.cpp's server, by its own API: https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
 
-A finished prompt goes to `/completion` as token ids. Its `/infill` would build a prompt of its own, in an order that
+A finished prompt is sent to `/completion` as token ids. Its `/infill` would build another prompt, in an order that
 StarCoder was not trained on and that changes with each key (benchmarks/LOG.md).
 """
 
@@ -27,7 +27,7 @@ class LlamaCpp:
             "prompt": ask.prompt if isinstance(ask.prompt, str) else list(ask.prompt),
             "n_predict": ask.max_tokens,
             "temperature": sampling.temperature,
-            "top_k": 0,  # the server's defaults would leave out more than top_p
+            "top_k": 0,  # the server's defaults would leave out more than top_p does
             "min_p": 0.0,
             "top_p": sampling.top_p,
             "seed": -1 if sampling.seed is None else sampling.seed,
@@ -54,6 +54,6 @@ class LlamaCpp:
 
 
 def _quoted(text: str) -> str:
-    """A literal of a GBNF grammar."""
+    """A text as a literal of a GBNF grammar."""
     escaped = (f"\\x{ord(char):02X}" if ord(char) < 0x20 else f"\\{char}" if char in '"\\' else char for char in text)
     return f'"{"".join(escaped)}"'

@@ -1,7 +1,8 @@
-"""OpenAI's completions API as serving engines have it: https://platform.openai.com/docs/api-reference/completions
+"""OpenAI's completions API in the form that serving engines have:
+https://platform.openai.com/docs/api-reference/completions
 
-vLLM and SGLang take more than that: the prompt as token ids, token ids to stop at, a regular expression for the answer,
-and the samplers that a model's own generation_config.json would otherwise bring.
+vLLM and SGLang take more: the prompt as token ids, token ids to stop at, a regular expression for the answer, and
+    samplers, which a model's own generation_config.json would otherwise set.
 https://docs.vllm.ai/en/stable/serving/openai_compatible_server.html
 https://docs.vllm.ai/en/stable/features/structured_outputs.html
 https://docs.sglang.io/advanced_features/structured_outputs.html
@@ -16,7 +17,7 @@ from starfill.remote.apis.api import Ask, Piece, count_of, text_of
 
 SPECIAL = frozenset("\\.^$*+?{}[]()|/-")
 ESCAPED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-FINISHES = {"stop": "stop", "length": "length", "eos": "stop"}  # "abort" is a failure: what it cut off is no answer
+FINISHES = {"stop": "stop", "length": "length", "eos": "stop"}  # "abort" is a failure: the answer was cut off
 
 
 class OpenAI:
@@ -46,7 +47,7 @@ class OpenAI:
         details = usage.get("prompt_tokens_details") or {}
         prompt, cached = count_of(usage.get("prompt_tokens")), count_of(details.get("cached_tokens"))
         choices = event["choices"]
-        if not choices:  # the last event, with the usage alone
+        if not choices:  # the last event, which has only the usage
             return Piece(prompt_tokens=prompt, cached_tokens=cached)
         choice = choices[0]
         finish = choice.get("finish_reason")
@@ -59,7 +60,7 @@ class OpenAI:
 
 
 class Vllm(OpenAI):
-    """Versions before 0.11 don't know structured_outputs and pass it over; such an answer may begin otherwise."""
+    """Versions before 0.11 don't know structured_outputs and ignore it; their answer may begin differently."""
 
     name = "vllm"
     takes_ids = True
@@ -77,12 +78,12 @@ class Vllm(OpenAI):
         }
 
     def forced(self, regex: str) -> dict[str, Any]:
-        """What makes an answer match it."""
+        """The fields that make an answer match a regular expression."""
         return {"structured_outputs": {"regex": regex}}
 
 
 class Sglang(Vllm):
-    """Takes the same, but for where a regular expression goes."""
+    """Like vLLM, but the regular expression is in another field."""
 
     name = "sglang"
 
@@ -91,7 +92,7 @@ class Sglang(Vllm):
 
 
 class LlamaCppPython(OpenAI):
-    """The server of llama-cpp-python, which by itself punishes what it has written before and drops unlikely tokens."""
+    """The server of llama-cpp-python. By default it penalises repetition and drops unlikely tokens."""
 
     name = "llama-cpp-python"
 
@@ -100,5 +101,5 @@ class LlamaCppPython(OpenAI):
 
 
 def _quoted(text: str) -> str:
-    """What a regular expression says for it; without \\x, behind which the engines read more than two digits."""
+    """A text as a regular expression; without \\x, after which the engines read more than two digits."""
     return "".join(f"\\{char}" if char in SPECIAL else ESCAPED.get(char, char) for char in text)

@@ -1,6 +1,6 @@
 """Text Generation Inference's own API: https://huggingface.github.io/text-generation-inference/
 
-It takes text alone, and says of each token whether it is a special one.
+It takes only text, and says of each token whether it is special.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Tgi:
         }
         if sampling.temperature > 0:
             parameters["temperature"] = sampling.temperature
-            if sampling.top_p < 1:  # 1 is refused
+            if sampling.top_p < 1:  # 1 is rejected
                 parameters["top_p"] = sampling.top_p
             if sampling.seed is not None:
                 parameters["seed"] = sampling.seed
