@@ -109,7 +109,7 @@ test-engines: $(ENGINES_VENV)/installed $(VLLM_VENV)/installed
 	@PYTHONPATH=benchmarks $(ENGINES_VENV)/bin/python -m peers.llama_build
 	STARFILL_ENGINES_REQUIRED=1 STARFILL_VLLM=$(VLLM_VENV)/bin/vllm $(ENGINES_VENV)/bin/python -m pytest -m engines tests/engines
 
-# The settings table of the README, from the settings themselves (a test holds them together).
+# The table in docs/settings.md, from the settings themselves (a test holds them together).
 docs: $(VENV)/installed
 	@$(BIN)/python -m starfill.config.reference
 

@@ -1,4 +1,4 @@
-"""What checkpoints need on the CPU, as the table in README.md: python benchmarks/memory_table.py
+"""What checkpoints need on the CPU, as the table in docs/models.md: python benchmarks/memory_table.py
 
 Worked out from headers alone, so that nothing large is written or loaded.
 """

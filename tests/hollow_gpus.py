@@ -43,7 +43,7 @@ class HollowGPUs:
         patch.setattr(cuda_graphs, "CudaCapture", lambda device: self._capture)
         patch.setattr(packed_product, "multiprocessors", lambda device: 132)
         patch.setattr(cuda, "obstacle", lambda: None)
-        dequantized_product.scratch.cache_clear()
+        dequantized_product.shared_buffer.cache_clear()
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
@@ -51,7 +51,7 @@ class HollowGPUs:
             with FakeTensorMode(allow_non_fake_inputs=True), _Operators(self), torch.inference_mode():
                 yield
         finally:
-            dequantized_product.scratch.cache_clear()
+            dequantized_product.shared_buffer.cache_clear()
 
     @contextmanager
     def _device(self, device: torch.device) -> Iterator[None]:

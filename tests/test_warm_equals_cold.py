@@ -58,8 +58,8 @@ class Twice:
     def persist(self, nbytes: int, keeps: Callable[[str], bool]) -> None:
         self._engine.persist(nbytes, keeps)
 
-    def watch(self, told: Callable[[str | None], None]) -> None:
-        self._engine.watch(told)
+    def watch(self, on_trouble: Callable[[str | None], None]) -> None:
+        self._engine.watch(on_trouble)
 
     def close(self) -> None:
         self._engine.close()

@@ -150,8 +150,9 @@ class Engine(Protocol):
         """
         ...
 
-    def watch(self, told: Callable[[str | None], None]) -> None:
-        """told: called from any thread, with a sentence when jobs fail and the next ones would fail too, and with None
+    def watch(self, on_trouble: Callable[[str | None], None]) -> None:
+        """on_trouble: called from any thread, with a sentence when jobs fail and the next ones would fail too, and with
+        None
         when they work again. A local engine calls it once, when a GPU's memory runs out; its jobs go on, with less
         memory.
         """

@@ -13,7 +13,7 @@ from starfill.config.settings import Settings
 
 OWN = {"title": "Use pathlib", "instruction": "Use pathlib instead of os.path."}
 ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
+DOCUMENTED = ROOT / "docs/settings.md"
 
 
 def test_nothing_means_the_defaults():
@@ -273,10 +273,10 @@ def test_enabled_languages(languages, enabled):
         assert 'language "python"' in reason
 
 
-def test_the_table_in_the_readme():
-    text = README.read_text(encoding="utf-8")
+def test_the_table_in_the_documentation():
+    text = DOCUMENTED.read_text(encoding="utf-8")
     begin, end = "<!-- settings:begin -->\n", "\n<!-- settings:end -->"
-    assert begin in text and end in text, "README.md has no block for the settings"
+    assert begin in text and end in text, "docs/settings.md has no block for the settings"
     assert text.split(begin)[1].split(end)[0].strip() == table(), "run `python -m starfill.config.reference`"
 
 

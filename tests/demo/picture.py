@@ -1,4 +1,4 @@
-"""The demo with the bundled model as a picture, like the one in the README.
+"""The demo with the bundled model as a picture, like the one in docs/commands.md.
 
 PYTHONPATH=tests python -m demo.picture FILE.svg
 """

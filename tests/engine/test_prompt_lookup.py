@@ -136,10 +136,10 @@ def test_the_cost_of_a_pass() -> None:
     assert [costs.of(rows) for rows in (1, 2, 3, 4, 8)] == [1.0, 1.5, 2.25, 2.25, 3.375]  # growing as it did
     costs.learn(4, 9.0)
     costs.learn(5, 0.1)
-    assert costs.of(4) == 2.25 and costs.reach == 4  # once is not enough
+    assert costs.of(4) == 2.25 and costs.longest_pass == 4  # once is not enough
     for _ in range(ENOUGH):
         costs.learn(4, 9.0)
-    assert costs.of(4) == pytest.approx(3.0) and costs.reach == 8  # two passes of half the rows take no longer
+    assert costs.of(4) == pytest.approx(3.0) and costs.longest_pass == 8  # two passes of half the rows take no longer
     costs.learn(4, 1.8)
     assert costs.of(4) == pytest.approx(1.8)  # what is slower was disturbed
     for _ in range(SAMPLES):

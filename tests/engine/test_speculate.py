@@ -165,7 +165,7 @@ def test_a_model_learns_while_it_decodes(toy: Toy) -> None:
     for number in range(8):
         engine.submit(Job(number, COUNTED, 60)).future.result(30)
     engine.close()
-    assert learned.costs.reach > 2 and learned.window.of(LONGEST) > 0.9
+    assert learned.costs.longest_pass > 2 and learned.window.of(LONGEST) > 0.9
 
 
 def test_greedy_tokens_of_a_pass_leave_a_device_together(monkeypatch: pytest.MonkeyPatch) -> None:

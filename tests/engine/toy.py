@@ -74,13 +74,13 @@ class Toy:
 class Flat(Costs):
     """More rows cost nothing more, whatever is measured."""
 
-    reach = ROWS[-1]
+    longest_pass = ROWS[-1]
 
     def of(self, rows: int) -> float:
         return 1.0
 
 
-class Steady(Chances):
+class StableActivation(Chances):
     """Learns nothing: what is proposed depends on the job alone."""
 
     def learn(self, agreeing: int, right: bool) -> None:
@@ -89,7 +89,7 @@ class Steady(Chances):
 
 def eager() -> Learned:
     """Whatever may be right is proposed, the same in each run."""
-    return Learned(Flat(), Steady(), Steady())
+    return Learned(Flat(), StableActivation(), StableActivation())
 
 
 class Gate:

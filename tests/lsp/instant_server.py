@@ -43,7 +43,7 @@ class InstantEngine:
     def persist(self, nbytes: int, keeps: object) -> None:
         pass
 
-    def watch(self, told: object) -> None:
+    def watch(self, on_trouble: object) -> None:
         pass
 
     def close(self) -> None:

@@ -9,15 +9,15 @@ from remote.opened import KINDS, open_at
 from starfill.errors import EngineError, SettingsError, StarfillError
 from starfill.remote.address import Address
 from starfill.remote.apis.api import Described
-from starfill.remote.connect import reach
+from starfill.remote.connect import connect
 
 CODER = "WizardLM/WizardCoder-Python-13B-V1.0"
 
 
 def described(engine, kind="auto", model=""):
-    reached = reach(Address.parse(engine.url), "", kind, model)
-    reached.close()
-    return reached.api.name, reached.described
+    connected = connect(Address.parse(engine.url), "", kind, model)
+    connected.close()
+    return connected.api.name, connected.described
 
 
 def says(found):
@@ -165,7 +165,7 @@ def test_nobody_there(fake):
 @pytest.mark.parametrize("url", ["http://nobody.invalid", "http://xn--a.invalid"])
 def test_no_such_name(url):
     with pytest.raises(StarfillError, match=r"can't be (reached|asked)"):
-        reach(Address.parse(url), "", "auto", "")
+        connect(Address.parse(url), "", "auto", "")
 
 
 def test_a_tiny_engine_is_opened_all_the_same(fake):

@@ -15,7 +15,7 @@ from starfill.config import allowed_engines
 from starfill.config.settings import Settings
 from starfill.errors import ConsentError, SettingsError
 from starfill.remote.address import Address
-from starfill.remote.connect import Reached, reach
+from starfill.remote.connect import ConnectedEngine, connect
 from starfill.remote.engine import RemoteEngine
 from starfill.remote.origin_key import api_key
 
@@ -31,20 +31,22 @@ def open_engine(settings: Settings, bundled: Path) -> tuple[RemoteEngine, Tokeni
             address.origin,
         )
     key = api_key(address, settings.engine_api_key_env, settings.engine_api_key_file)
-    reached = reach(address, key, settings.engine_kind, settings.engine_model)
+    connected = connect(address, key, settings.engine_kind, settings.engine_model)
     try:
-        return _spoken_to(reached, settings, bundled)
+        return _spoken_to(connected, settings, bundled)
     except BaseException:
-        reached.close()
+        connected.close()
         raise
 
 
-def _spoken_to(reached: Reached, settings: Settings, bundled: Path) -> tuple[RemoteEngine, Tokenizer, Dialect]:
-    described = reached.described
+def _spoken_to(
+    connected: ConnectedEngine, settings: Settings, bundled: Path
+) -> tuple[RemoteEngine, Tokenizer, Dialect]:
+    described = connected.described
     names = [described.known_as, described.model]
-    if (folder := _tokenizer_folder(reached, settings, bundled)) is not None:
+    if (folder := _tokenizer_folder(connected, settings, bundled)) is not None:
         tokenizer = Tokenizer.from_folder(folder, 0)
-        agrees = reached.agrees(tokenizer)
+        agrees = connected.agrees(tokenizer)
         if agrees or (settings.engine_tokenizer and agrees is None):
             special = read_special(folder, tokenizer)
             identity = Identity(
@@ -57,17 +59,17 @@ def _spoken_to(reached: Reached, settings: Settings, bundled: Path) -> tuple[Rem
                 eos=special.eos,
             )
             dialect = detect(identity, _family(settings, names, needed=False))
-            return reached.engine(tokenizer, True, dialect.bos), tokenizer, dialect
+            return connected.engine(tokenizer, True, dialect.bos), tokenizer, dialect
         if settings.engine_tokenizer:
             raise SettingsError(
                 f'The setting "starfill.engine.tokenizer" is "{settings.engine_tokenizer}", but {described.model} at '
-                f"{reached.connection.address.base} has other tokens: name the same model, or leave the setting empty"
+                f"{connected.connection.address.base} has other tokens: name the same model, or leave the setting empty"
             )
     name = _family(settings, names, needed=True)
     tokenizer = stand_in(bundled, controls_of(FAMILIES[name]))
     identity = Identity("", tokenizer.special, described.chat_template, " ".join(names))
     dialect = detect(identity, name)
-    return reached.engine(tokenizer, False, dialect.bos), tokenizer, dialect
+    return connected.engine(tokenizer, False, dialect.bos), tokenizer, dialect
 
 
 def _family(settings: Settings, names: list[str], *, needed: bool) -> str:
@@ -85,12 +87,12 @@ def _family(settings: Settings, names: list[str], *, needed: bool) -> str:
     return "auto"
 
 
-def _tokenizer_folder(reached: Reached, settings: Settings, bundled: Path) -> Path | None:
+def _tokenizer_folder(connected: ConnectedEngine, settings: Settings, bundled: Path) -> Path | None:
     """The folder with the tokenizer of the engine's model; None if text has to be sent."""
     wanted = settings.engine_tokenizer
-    if wanted and not reached.api.takes_ids:
+    if wanted and not connected.api.takes_ids:
         raise SettingsError(
-            f'The setting "starfill.engine.tokenizer" is "{wanted}", but an engine of the kind {reached.api.name} '
+            f'The setting "starfill.engine.tokenizer" is "{wanted}", but an engine of the kind {connected.api.name} '
             "takes only text: leave the setting empty"
         )
     if wanted == "bundled":
@@ -99,9 +101,9 @@ def _tokenizer_folder(reached: Reached, settings: Settings, bundled: Path) -> Pa
         repository = Repository.parse(wanted)
         path = Path(wanted).expanduser()
         return path if path.exists() or repository is None else repository.snapshot or path
-    if not reached.api.takes_ids:
+    if not connected.api.takes_ids:
         return None
-    found = [Repository.parse(name) for name in (reached.described.model, reached.described.known_as)]
+    found = [Repository.parse(name) for name in (connected.described.model, connected.described.known_as)]
     folders = (each.snapshot for each in found if each is not None)
     folder = next((each for each in folders if each is not None), None)
     return folder if folder is not None and (folder / "tokenizer.json").exists() else None

@@ -1,4 +1,6 @@
-"""Which files make a checkpoint, decided by their names alone: the same for a folder and for a repository of the hub."""
+"""Which files make a checkpoint, decided by their names alone: the same for a folder and for a
+repository of the hub.
+"""
 
 from __future__ import annotations
 

@@ -72,7 +72,9 @@ class Incremental:
         return Encoded(text, ids, cuts, starts)
 
     def _changed(self, old: Encoded, text: str, same: Shared) -> Encoded:
-        """Keeps the cuts around which the texts agree as far as a pattern looks: one character back, one piece ahead."""
+        """Keeps the cuts around which the texts agree as far as a pattern looks: one character
+        back, one piece ahead.
+        """
         first = max(bisect_right(old.cuts, same.head) - 2, 0)
         last = max(bisect_left(old.cuts, len(old.text) - same.tail + 1), first)
         ending = old.cuts[last] if last < len(old.cuts) else len(old.text)  # nothing is kept of the text's end

@@ -92,7 +92,7 @@ def pull(plan: Plan, report: OnBytes = lambda *_: None, stopped: Stopped = lambd
     done = plan.done
     with sentences(repository, api.endpoint):
         if not repository.ref.exists():
-            _refer(plan)  # an incomplete download is listed by its branch's name too
+            _write_ref(plan)  # an incomplete download is listed by its branch's name too
         for file in plan.files:
             report(done, file.name)
 
@@ -107,7 +107,7 @@ def pull(plan: Plan, report: OnBytes = lambda *_: None, stopped: Stopped = lambd
                 report(done, file.name)
 
             fetch(file, api.endpoint, count)
-        _refer(plan)
+        _write_ref(plan)
     return repository.folder / "snapshots" / plan.commit
 
 
@@ -162,7 +162,7 @@ def _check_space(plan: Plan) -> None:
         )
 
 
-def _refer(plan: Plan) -> None:
+def _write_ref(plan: Plan) -> None:
     """Store which commit a branch or tag is."""
     ref = plan.repository.ref
     if plan.repository.revision != plan.commit:

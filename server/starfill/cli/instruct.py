@@ -107,12 +107,12 @@ def _settings(file: Path | None, chosen: Mapping[str, str]) -> Settings:
 
 
 def _action(settings: Settings, document: Document, name: str, ask: str | None) -> Action:
-    from starfill.assist.instruct.actions import ACTIONS, actions_for, free
+    from starfill.assist.instruct.actions import ACTIONS, actions_for, custom_action
 
     if ask is not None:
         if not ask.strip():
             raise SettingsError("--ask must not be empty")
-        return free(ask)
+        return custom_action(ask)
     actions = {action.name: action for action in actions_for(settings, document.language_id)}
     if name in actions:
         return actions[name]

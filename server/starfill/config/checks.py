@@ -24,7 +24,7 @@ class Allowed:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class ValidEntries:
     """The valid entries of a list, and a sentence for each other one."""
 
     entries: tuple[Any, ...]
@@ -135,7 +135,7 @@ INSTRUCTIONS: Mapping[str, Any] = {
 }
 
 
-def own_instructions(value: Any) -> Kept:
+def own_instructions(value: Any) -> ValidEntries:
     if not isinstance(value, (list, tuple)):
         raise ValueError
     entries: dict[str, OwnInstruction] = {}
@@ -147,7 +147,7 @@ def own_instructions(value: Any) -> Kept:
             problems.append(f"{error} This instruction is left out.")
         else:
             entries[entry.title] = entry
-    return Kept(tuple(entries.values()), tuple(problems))
+    return ValidEntries(tuple(entries.values()), tuple(problems))
 
 
 def _own_instruction(name: str, raw: Any, others: Container[str]) -> OwnInstruction:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import Field, fields
 from typing import Any
 
-from starfill.config.checks import Allowed, Kept, hint, shown
+from starfill.config.checks import Allowed, ValidEntries, hint, shown
 from starfill.config.settings import Settings
 from starfill.util.json_names import json_name
 
@@ -49,7 +49,7 @@ def parse(raw: object) -> tuple[Settings, list[str]]:
                     f"its default {shown(item.default)} is used."
                 )
                 continue
-            if isinstance(values[item.name], Kept):
+            if isinstance(values[item.name], ValidEntries):
                 problems += values[item.name].problems
                 values[item.name] = values[item.name].entries
     return Settings(**values), problems

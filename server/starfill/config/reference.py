@@ -1,5 +1,7 @@
-"""The settings as documentation. `python -m starfill.config.reference` writes the table of the docs; `--json` prints a
-schema for the settings page of an editor.
+"""The settings as documentation.
+
+`python -m starfill.config.reference` prints the table of docs/settings.md, with `--json` a schema for the settings page of
+an editor.
 """
 
 from __future__ import annotations

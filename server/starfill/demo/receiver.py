@@ -9,7 +9,7 @@ from starfill.demo import status_text
 from starfill.demo.applying import apply, edits_in
 from starfill.demo.client import Json
 from starfill.demo.menu import MenuEntry
-from starfill.demo.rpc import Answer, Heard
+from starfill.demo.rpc import Answer, NotificationHandler
 
 if TYPE_CHECKING:
     from textual.notifications import SeverityLevel
@@ -49,7 +49,7 @@ class Receiver:
         self._titles: dict[str, str] = {}  # of running work, by token
         self._cancellable: set[str] = set()
         self._progress = ""
-        self.heard: Mapping[str, Heard] = {
+        self.heard: Mapping[str, NotificationHandler] = {
             "starfill/status": self._status,
             "$/progress": self._work,
             "window/showMessage": self._message,

@@ -21,7 +21,7 @@ _PATIENCE = 1  # seconds for the server to end by itself
 _METHOD_NOT_FOUND = -32601
 _LOG_TAIL = 4000  # bytes
 
-Heard = Callable[[Any], object]
+NotificationHandler = Callable[[Any], object]
 """What is done with the params of a notification."""
 Answer = Callable[[Any], Awaitable[Any]]
 """The result of a request of the server's, from its params."""
@@ -38,9 +38,12 @@ class ServerConnection:
     """
 
     def __init__(
-        self, heard: Mapping[str, Heard], answers: Mapping[str, Answer], gone: Callable[[str], object]
+        self,
+        on_notification: Mapping[str, NotificationHandler],
+        answers: Mapping[str, Answer],
+        gone: Callable[[str], object],
     ) -> None:
-        self._heard, self._answers, self._gone = heard, answers, gone
+        self._on_notification, self._answers, self._gone = on_notification, answers, gone
         self._ids = count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -124,8 +127,8 @@ class ServerConnection:
             task = asyncio.create_task(self._answer(message))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        elif heard := self._heard.get(message["method"]):
-            heard(message.get("params"))
+        elif on_notification := self._on_notification.get(message["method"]):
+            on_notification(message.get("params"))
 
     async def _answer(self, message: dict[str, Any]) -> None:
         method, identifier = message["method"], message["id"]

@@ -1,4 +1,6 @@
-"""The file that `starfill demo` opens without a FILE: it has places where the bundled model's suggestions make sense."""
+"""The file that `starfill demo` opens without a FILE: it has places where the bundled model's
+suggestions make sense.
+"""
 
 CURSOR = "‸"
 

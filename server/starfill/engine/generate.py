@@ -58,7 +58,7 @@ def run(
     began = time.perf_counter()
     alive = []
     for number in range(job.candidates):
-        its = slot if number == 0 else (yield from _with_room(slot.fork))
+        its = slot if number == 0 else (yield from _retrying_out_of_memory(slot.fork))
         alive.append(Candidate(number, its, generator_for(job, number, logits.device), job.allowed))
     alive = going_on(alive, logits.expand(len(alive), -1), progress, limit)
     progress.decode_s += time.perf_counter() - began
@@ -74,7 +74,7 @@ def _decode(model: LanguageModel, alive: list[Candidate], progress: JobProgress,
         yield Pause.DONE
         began = time.perf_counter()
         slots, ids = [each.slot for each in alive], [progress.candidates[each.number][-1] for each in alive]
-        rows = yield from _with_room(partial(advance, model, slots, ids))
+        rows = yield from _retrying_out_of_memory(partial(advance, model, slots, ids))
         progress.steps += 1
         alive = going_on(alive, rows, progress, limit)
         progress.decode_s += time.perf_counter() - began
@@ -98,7 +98,7 @@ def _speculate(
         right = len(slot.ids) + 1
         proposal = proposer.propose(ids, most=limit - len(ids) - 1)
         verify = partial(_verify, model, slot, [ids[-1], *proposal], chunk_size)
-        computing, rows = yield from _with_room(verify)
+        computing, rows = yield from _retrying_out_of_memory(verify)
         chosen = tokens_of(candidate, rows, greedy_of(model.kv_shape, rows, job.sampling), progress)
         token = next(chosen)  # reading a token is all that waits for a GPU
         chunk_size.learned.costs.learn(len(rows), chunk_size.clock() - computing)
@@ -149,7 +149,7 @@ def _prefill(model: LanguageModel, slot: Slot, progress: JobProgress, chunk_size
     ids = progress.job.ids
     while True:
         began, before = time.perf_counter(), len(slot.ids)
-        logits = yield from _with_room(partial(_chunk, model, slot, ids, chunk_size))
+        logits = yield from _retrying_out_of_memory(partial(_chunk, model, slot, ids, chunk_size))
         progress.computed_tokens += len(slot.ids) - before
         progress.prefill_s += time.perf_counter() - began
         if len(slot.ids) == len(ids):
@@ -172,7 +172,7 @@ def _verify(model: LanguageModel, slot: Slot, ids: Sequence[int], chunk_size: Ch
     return chunk_size.clock(), feed(model, slot, ids, last=len(ids))
 
 
-def _with_room(compute: Callable[[], T]) -> Steps[T]:
+def _retrying_out_of_memory(compute: Callable[[], T]) -> Steps[T]:
     """The result of `compute`, which is called again after it ran out of memory, so it must undo what it did."""
     while True:
         # The error is forgotten before the pause: it refers to the tensors of the pass that failed.

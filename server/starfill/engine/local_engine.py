@@ -65,9 +65,9 @@ class LocalEngine:
         if self._states is not None:
             self.scheduler.persist(self.served, DiskStore(*self._states, nbytes, keeps))
 
-    def watch(self, told: Callable[[str | None], None]) -> None:
+    def watch(self, on_trouble: Callable[[str | None], None]) -> None:
         """See `job.Engine`. Called with a sentence if a GPU's memory runs out, and with nothing else."""
-        self.scheduler.watch(self.served, told)
+        self.scheduler.watch(self.served, on_trouble)
 
     def close(self) -> None:
         """Ends this model's jobs and drops its KV states. The scheduler's other models go on."""

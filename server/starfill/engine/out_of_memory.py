@@ -19,10 +19,10 @@ from starfill.engine.kv.prefix_cache import PrefixCache, Slot
 from starfill.errors import EngineError
 from starfill.jobs import Job
 
-Told = Callable[[str | None], None]
+OnTrouble = Callable[[str | None], None]
 logger = logging.getLogger(__name__)
 # How the driver and NVIDIA's libraries, which allocate memory of their own, say it.
-WORDS = ("out of memory", "ALLOC_FAILED")
+MESSAGES = ("out of memory", "ALLOC_FAILED")
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def naming_out_of_memory() -> Iterator[None]:
     except RuntimeError as error:
         told: BaseException | None = error
         while told is not None:
-            if isinstance(told, torch.OutOfMemoryError) or any(word in str(told) for word in WORDS):
+            if isinstance(told, torch.OutOfMemoryError) or any(word in str(told) for word in MESSAGES):
                 raise torch.OutOfMemoryError(str(told)) from error
             told = told.__context__
         raise
@@ -51,14 +51,14 @@ class OutOfMemoryHandler:
     def __init__(self, slots: PrefixCache) -> None:
         self._slots = slots
         self._lock = threading.Lock()
-        self._watching: dict[Hashable, Told] = {}  # by model, until they have been told once
+        self._watching: dict[Hashable, OnTrouble] = {}  # by model, until they have been told once
 
-    def watch(self, model: Hashable, told: Told) -> None:
+    def watch(self, model: Hashable, told: OnTrouble) -> None:
         """told: called once, on the engine's thread, with a sentence when memory has run out."""
         with self._lock:
             self._watching[model] = told
 
-    def leave(self, model: Hashable) -> None:
+    def unwatch(self, model: Hashable) -> None:
         with self._lock:
             self._watching.pop(model, None)
 

@@ -39,7 +39,7 @@ class Costs:
             self._samples[rows].append(seconds)
 
     @property
-    def reach(self) -> int:
+    def longest_pass(self) -> int:
         """The rows of the largest pass to try: twice as many as are known, so that trying never costs much."""
         known = [rows for rows in ROWS if len(self._samples[rows]) >= ENOUGH]
         return min(2 * max(known, default=1), ROWS[-1])
@@ -180,7 +180,7 @@ def best_length(chances: Sequence[float], costs: Costs) -> int:
     """
     best, most = 0, 1 / costs.of(1)
     expected = together = 1.0
-    for count, chance in enumerate(chances[: costs.reach - 1], 1):
+    for count, chance in enumerate(chances[: costs.longest_pass - 1], 1):
         together *= chance
         expected += together
         if (count + 1 in ROWS or count == len(chances)) and (rate := expected / costs.of(count + 1)) > most:

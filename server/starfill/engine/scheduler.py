@@ -20,7 +20,7 @@ from starfill.engine.kv.budget import automatic
 from starfill.engine.kv.disk_store import DiskStore
 from starfill.engine.kv.disk_writer import DiskWriter
 from starfill.engine.kv.prefix_cache import Key, PrefixCache, Slot
-from starfill.engine.out_of_memory import OutOfMemoryHandler, Told
+from starfill.engine.out_of_memory import OnTrouble, OutOfMemoryHandler
 from starfill.engine.scheduled_job import ScheduledJob, ServedModel
 from starfill.jobs import Finish, Job, Priority, Ticket
 
@@ -54,7 +54,7 @@ class Scheduler:
         self._visits: list[Callable[[], None]] = []  # calls that need the slots
         self._order = itertools.count()
         self._closing = False
-        self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
     def serve(self, served: ServedModel) -> None:
@@ -107,9 +107,9 @@ class Scheduler:
                 self._persisted[served] = saved
                 self._condition.notify_all()
 
-    def watch(self, served: ServedModel, told: Told) -> None:
-        """told: called once, on the engine's thread, with a sentence when a GPU's memory has run out."""
-        self._out_of_memory.watch(served, told)
+    def watch(self, served: ServedModel, on_trouble: OnTrouble) -> None:
+        """on_trouble: called once, on the engine's thread, with a sentence when a GPU's memory has run out."""
+        self._out_of_memory.watch(served, on_trouble)
 
     def with_cache(self, visit: Callable[[PrefixCache], T]) -> T:
         """Call `visit` with the prefix cache, on the engine's thread between two steps, and return its result.
@@ -122,7 +122,7 @@ class Scheduler:
             with self._condition:
                 waits = not self._closing
                 if waits:
-                    self._visits.append(lambda: _settle(done, lambda: visit(self._slots)))
+                    self._visits.append(lambda: _resolve(done, lambda: visit(self._slots)))
                     self._condition.notify_all()
             if waits:
                 return done.result()
@@ -158,7 +158,7 @@ class Scheduler:
             return
         self._served.discard(served)
         self._slots.budget = self._budget()
-        self._out_of_memory.leave(served)
+        self._out_of_memory.unwatch(served)
         self._dismissed.add(served)
         for key in [key for key in self._tasks if key[0] is served]:
             self._end(self._tasks.pop(key), Finish.CANCELLED)
@@ -175,18 +175,18 @@ class Scheduler:
         task.ending = finish
         self._ended.append(task)
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         with torch.inference_mode():
-            while self._turn():
+            while self._run_once():
                 pass
 
-    def _turn(self) -> bool:
+    def _run_once(self) -> bool:
         """Resolve what has ended, then compute one chunk or token. False if the scheduler is to end.
 
         Its variables end with it: while the thread waits for work, nothing may refer to a dismissed model.
         """
         with self._condition:
-            if not self._condition.wait_for(self._has_work, self._saver.patience()):
+            if not self._condition.wait_for(self._has_work, self._saver.seconds_until_due()):
                 self._saver.save_one()
                 return True
             ended, self._ended = self._ended, []
@@ -200,9 +200,9 @@ class Scheduler:
             self._saver.use(served, saved)
         self._slots.drop_all(lambda key: key in released)
         for served in dismissed:
-            self._saver.leave(served)
+            self._saver.save_all(served)
         self._slots.drop_all(lambda key: key[0] in dismissed)
-        self._shrink(ended)
+        self._evict(ended)
         for other in ended:
             assert other.ending is not None
             other.future.set_result(other.progress.result(other.ending))
@@ -263,15 +263,15 @@ class Scheduler:
             del self._tasks[task.key]
         slow = task.served.model.kv_shape.on_device  # moving states takes time, dropping them doesn't
         if not slow:
-            self._shrink([task])
+            self._evict([task])
         if error is None:
             task.future.set_result(task.progress.result(Finish.LENGTH))
         else:
             task.future.set_exception(error)
         if slow:
-            self._shrink([task])
+            self._evict([task])
 
-    def _shrink(self, ended: Sequence[ScheduledJob]) -> None:
+    def _evict(self, ended: Sequence[ScheduledJob]) -> None:
         """Evict states after jobs have ended. The slots of these jobs stay for now: others may follow for the same
         text.
         """
@@ -288,7 +288,7 @@ class Scheduler:
         return {task.slot for task in self._tasks.values() if task.slot is not None}
 
 
-def _settle(done: Future[T], work: Callable[[], T]) -> None:
+def _resolve(done: Future[T], work: Callable[[], T]) -> None:
     """Store what `work` returns or raises."""
     try:
         done.set_result(work())

@@ -1,4 +1,6 @@
-"""Files with one JSON object a line: read with line numbers for messages, and written so that a run can be continued."""
+"""Files with one JSON object a line: read with line numbers for messages, and written so that a run
+can be continued.
+"""
 
 from __future__ import annotations
 

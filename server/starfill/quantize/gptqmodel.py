@@ -62,9 +62,9 @@ def solver(
     weights = Weights.open(read_config(place / "model"))
     left = set(skeleton.linears)
 
-    def make(name: str, linear: nn.Linear, spec: Spec) -> Ready:
+    def make(name: str, linear: nn.Linear, spec: Spec) -> FinishedSolver:
         left.discard(name)
-        ready = Ready(weights, name, linear, spec)
+        ready = FinishedSolver(weights, name, linear, spec)
         if not left:
             scratch.cleanup()
         return ready
@@ -72,7 +72,7 @@ def solver(
     return make
 
 
-class Ready:
+class FinishedSolver:
     """A solver whose work is done: it returns the linear's tensors in gptqmodel's checkpoint."""
 
     def __init__(self, weights: Weights, name: str, linear: nn.Linear, spec: Spec) -> None:

@@ -1,4 +1,6 @@
-"""The loop over a model's layers: read one, quantize its linears in the order in which they run, write them, free it."""
+"""The loop over a model's layers: read one, quantize its linears in the order in which they run,
+write them, free it.
+"""
 
 from __future__ import annotations
 

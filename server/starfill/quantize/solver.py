@@ -58,7 +58,9 @@ class RoundToNearest:
 
 
 def scales_and_zeros(low: torch.Tensor, high: torch.Tensor, top: int, sym: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """Scale and zero point (at least 1) for values in low..high and codes 0..top. low and high: float32 of any shape."""
+    """Scale and zero point (at least 1) for values in low..high and codes 0..top. low and high:
+    float32 of any shape.
+    """
     low, high = low.clamp(max=0), high.clamp(min=0)
     if sym:
         size = torch.maximum(-low, high)

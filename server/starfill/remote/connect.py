@@ -21,7 +21,7 @@ UNKNOWN_CONTEXT = 4096  # tokens, if the engine doesn't report its own
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class ConnectedEngine:
     """An engine that has answered. It must be turned into a `RemoteEngine`, or closed."""
 
     network: Network
@@ -63,7 +63,7 @@ class Reached:
         self.network.close()
 
 
-def reach(address: Address, key: str, kind: str, model: str) -> Reached:
+def connect(address: Address, key: str, kind: str, model: str) -> ConnectedEngine:
     """Blocks until the engine has described itself. Raises EngineError; SettingsError for a model or kind that it
     doesn't have.
     """
@@ -78,7 +78,7 @@ def reach(address: Address, key: str, kind: str, model: str) -> Reached:
             raise
 
     try:
-        return Reached(network, *network.run(ask()).result())
+        return ConnectedEngine(network, *network.run(ask()).result())
     except BaseException:
         network.close()
         raise

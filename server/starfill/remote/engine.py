@@ -50,7 +50,7 @@ class RemoteEngine:
         self._open = threading.Lock()
         self._closed = False
         self._slots = SlotAssignment(slots)
-        self.health = Health(self._tell)
+        self.health = Health(self._report_trouble)
         self.debounce = Debounce()
         self._candidates = CandidateStreams(
             connection, api, model, encoder, self._slots, on_first_token=self.debounce.began, clock=lambda: self.clock()
@@ -87,9 +87,9 @@ class RemoteEngine:
     def persist(self, nbytes: int, keeps: Callable[[str], bool]) -> None:
         """Does nothing: no state is on this machine."""
 
-    def watch(self, told: Callable[[str | None], None]) -> None:
+    def watch(self, on_trouble: Callable[[str | None], None]) -> None:
         """See `jobs.Engine`."""
-        self._told = told
+        self._told = on_trouble
 
     def close(self) -> None:
         """Ends all jobs and closes the connections."""
@@ -100,7 +100,7 @@ class RemoteEngine:
         self._network.run(self._close()).result()
         self._network.close()
 
-    def _tell(self, trouble: str | None) -> None:
+    def _report_trouble(self, trouble: str | None) -> None:
         if self._told is not None:
             self._told(trouble)
 

@@ -10,19 +10,19 @@ from starfill.errors import EngineError
 FIRST, LONGEST = 1.0, 30.0  # seconds without a request
 PATIENCE = 120.0  # seconds that an engine may ask for
 
-Told = Callable[["str | None"], None]
+OnTrouble = Callable[["str | None"], None]
 
 
 class Health:
     """Used on one thread. told: called with a sentence when the engine fails, with None when it works again."""
 
-    def __init__(self, told: Told, clock: Callable[[], float] = time.monotonic) -> None:
-        self._told, self.clock = told, clock
+    def __init__(self, on_trouble: OnTrouble, clock: Callable[[], float] = time.monotonic) -> None:
+        self._on_trouble, self.clock = on_trouble, clock
         self._delay = 0.0
         self._until = 0.0
         # a probe has succeeded since the last job, and no job has shown yet that the engine works
-        self._vouched = False
-        self._doubted = False  # a job failed after a probe had succeeded: from now on only a job can tell
+        self._probe_succeeded = False
+        self._probes_mislead = False  # a job failed after a probe had succeeded: from now on only a job can tell
         self.trouble: str | None = None
 
     @property
@@ -32,23 +32,23 @@ class Health:
 
     def failed(self, error: EngineError, *, probe: bool = False) -> None:
         """An attempt failed in a way that the next one is likely to repeat. probe: it was no job."""
-        self._doubted = not probe and (self._doubted or self._vouched)
-        self._vouched = False
+        self._probes_mislead = not probe and (self._probes_mislead or self._probe_succeeded)
+        self._probe_succeeded = False
         if not self.rest:  # otherwise it was a request of the same moment
             self._delay = min(max(FIRST, 2 * self._delay), LONGEST)
         self._until = max(self._until, self.clock() + min(max(self._delay, error.later), PATIENCE))
         if self.trouble != str(error):
             self.trouble = str(error)
-            self._told(self.trouble)
+            self._on_trouble(self.trouble)
 
     def answers(self) -> bool:
         """A probe succeeded: the engine is there. The next job will show whether it works.
 
         Returns False if that means nothing, because probes succeed and jobs fail.
         """
-        if self._doubted:
+        if self._probes_mislead:
             return False
-        self._vouched = True
+        self._probe_succeeded = True
         self._until = 0.0
         self._clear()
         return True
@@ -56,10 +56,10 @@ class Health:
     def worked(self) -> None:
         """A job was answered."""
         self._delay = self._until = 0.0
-        self._vouched = self._doubted = False
+        self._probe_succeeded = self._probes_mislead = False
         self._clear()
 
     def _clear(self) -> None:
         if self.trouble is not None:
             self.trouble = None
-            self._told(None)
+            self._on_trouble(None)

@@ -18,9 +18,9 @@ CONNECT = 3.0  # seconds
 TYPING = 10.0  # seconds without a byte of a completion, after which nobody waits for it any more
 ASKING = 120.0  # the same for an action, which may wait for others' requests on a busy engine
 DESCRIBING = 10.0  # seconds for an engine to describe itself
-MOST = 1 << 20  # bytes of an answer or an event
+MAX_BYTES = 1 << 20  # bytes of an answer or an event
 SHOWN = 200  # characters of an engine's error message
-LATER = 429, 502, 503, 504  # the engine is busy or starting
+RETRY_LATER = 429, 502, 503, 504  # the engine is busy or starting
 
 WRONG = ': "starfill.engine.url" or "starfill.engine.kind" may be wrong'
 
@@ -36,7 +36,7 @@ class Connection:
     def __init__(self, address: Address, key: str = "") -> None:
         self.address, self._key = address, key
         headers = {"User-Agent": f"starfill/{__version__}"} | ({"Authorization": f"Bearer {key}"} if key else {})
-        with _told(address):
+        with _as_engine_errors(address):
             self._client = httpx2.AsyncClient(
                 base_url=address.base,
                 headers=headers,
@@ -56,7 +56,7 @@ class Connection:
 
     async def _object(self, method: str, path: str, body: Json | None) -> Json | None:
         timeout = httpx2.Timeout(DESCRIBING, connect=CONNECT)
-        with _told(self.address):
+        with _as_engine_errors(self.address):
             response = await self._client.request(method, path, json=body, timeout=timeout)
             if response.status_code in (401, 403, 429) or response.status_code >= 500:
                 raise _refused(self.address, response, self._key)
@@ -76,7 +76,7 @@ class Connection:
 
         session: tells a router which requests belong together.
         """
-        with _told(self.address):
+        with _as_engine_errors(self.address):
             async with self._client.stream(
                 "POST",
                 path,
@@ -94,7 +94,7 @@ class Connection:
 
 
 async def _events(address: Address, response: httpx2.Response, key: str) -> AsyncGenerator[Json, None]:
-    async for event in httpx2.EventSource(response, max_event_size=MOST):
+    async for event in httpx2.EventSource(response, max_event_size=MAX_BYTES):
         if event.data == "[DONE]":
             continue  # read to the end, or the connection couldn't be reused
         try:
@@ -104,12 +104,12 @@ async def _events(address: Address, response: httpx2.Response, key: str) -> Asyn
         if not isinstance(found, dict):
             raise garbled(address)
         if found.get("error"):
-            raise EngineError(f"{address.base} has failed: {_said(found, key)}")
+            raise EngineError(f"{address.base} has failed: {_error_text(found, key)}")
         yield found
 
 
 @contextmanager
-def _told(address: Address) -> Iterator[None]:
+def _as_engine_errors(address: Address) -> Iterator[None]:
     """Turns the library's errors into EngineError with a sentence."""
     try:
         yield
@@ -146,8 +146,8 @@ def _refused(address: Address, response: httpx2.Response, key: str) -> EngineErr
         )
     if 300 <= status < 400:
         return EngineError(f"{address.base} sends elsewhere ({status}): write the address that it means", again=True)
-    said = _said(_json(response), key)
-    if status in LATER:
+    said = _error_text(_json(response), key)
+    if status in RETRY_LATER:
         return EngineError(f"{address.base} is busy ({status}): {said}", again=True, later=_retry_after(response))
     again = status >= 500 or status in (404, 405)  # otherwise the fault may be in this request alone
     return EngineError(f"{address.base} refuses the request ({status}): {said}", again=again)
@@ -160,7 +160,7 @@ def _json(response: httpx2.Response) -> object:
         return response.text
 
 
-def _said(found: object, key: str) -> str:
+def _error_text(found: object, key: str) -> str:
     """What an engine says of a failure, however it wraps it. Some repeat the key, which is removed."""
     while isinstance(found, dict):
         found = next((found[name] for name in ("error", "message", "detail") if found.get(name)), "")

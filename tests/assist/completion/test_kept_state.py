@@ -179,8 +179,8 @@ class Ahead:
     def persist(self, nbytes: int, keeps: Callable[[str], bool]) -> None:
         self._engine.persist(nbytes, keeps)
 
-    def watch(self, told: Callable[[str | None], None]) -> None:
-        self._engine.watch(told)
+    def watch(self, on_trouble: Callable[[str | None], None]) -> None:
+        self._engine.watch(on_trouble)
 
     def close(self) -> None:
         pass

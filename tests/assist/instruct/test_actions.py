@@ -12,7 +12,7 @@ from starfill.assist.instruct.actions import (
     MAX_PROBLEM,
     Placement,
     actions_for,
-    free,
+    custom_action,
     problem_text,
 )
 from starfill.config.parse import parse
@@ -61,7 +61,7 @@ def test_fix_names_the_problem() -> None:
     assert fix.wording() == "Fix the problem in this code."
     assert fix.wording("name {x}") == "Fix this problem in the code: name {x}"
     assert ACTIONS["explain"].wording("a problem") == "Explain what this code does."
-    assert free("Rename x to {problem}.").wording("y") == "Rename x to {problem}."
+    assert custom_action("Rename x to {problem}.").wording("y") == "Rename x to {problem}."
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from starfill.assist.instruct.answer_stream import INTERVAL, Listener, end_of, settled
+from starfill.assist.instruct.answer_stream import REPORT_INTERVAL, Listener, end_of, final_part
 
 STOPS = ("\n### Instruction:", "\n--", "##")
 
@@ -30,8 +30,8 @@ STOPS = ("\n### Instruction:", "\n--", "##")
 )
 def test_stops(text: str, end: int | None, stays: str) -> None:
     assert end_of(text, STOPS) == end
-    assert settled(text, STOPS) == stays
-    assert settled(text, ()) == text and end_of(text, ()) is None
+    assert final_part(text, STOPS) == stays
+    assert final_part(text, ()) == text and end_of(text, ()) is None
 
 
 @given(st.text("a#\n-", max_size=20))
@@ -39,7 +39,7 @@ def test_what_is_shown_never_has_to_be_taken_back(text: str) -> None:
     whole = text[: end_of(text, STOPS)]
     for length in range(len(text)):
         so_far = text[:length]
-        assert whole.startswith(settled(so_far[: end_of(so_far, STOPS)], STOPS))
+        assert whole.startswith(final_part(so_far[: end_of(so_far, STOPS)], STOPS))
 
 
 class Timers:
@@ -49,7 +49,7 @@ class Timers:
         self._calls: list[Callable[[], None]] = []
 
     def __call__(self, seconds: float, call: Callable[[], None]) -> None:
-        assert seconds == INTERVAL
+        assert seconds == REPORT_INTERVAL
         self._calls.append(call)
 
     def end(self) -> None:
@@ -65,7 +65,7 @@ def test_a_fast_model_does_not_flood_the_event_loop() -> None:
 
     async def script() -> None:
         timers = Timers()
-        listener = Listener(token_bytes, STOPS, lambda *shown: seen.append(shown), earlier=5, later=timers)
+        listener = Listener(token_bytes, STOPS, lambda *shown: seen.append(shown), earlier=5, call_later=timers)
         await asyncio.to_thread(lambda: [listener.on_token(0, token) for token in answer.encode()])
         assert len(seen) == 1
         timers.end()
@@ -87,7 +87,7 @@ def test_what_may_be_the_beginning_of_a_stop_is_held_back() -> None:
 
     async def script() -> None:
         timers = Timers()
-        listener = Listener([b" \na ", b"#", b"b"], STOPS, lambda text, tokens: seen.append(text), later=timers)
+        listener = Listener([b" \na ", b"#", b"b"], STOPS, lambda text, tokens: seen.append(text), call_later=timers)
         for token in range(3):
             listener.on_token(0, token)
             await asyncio.sleep(0)

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from assist.toy import INFO, ByHeart, ToyTokenizer
-from starfill.assist.instruct.actions import ACTIONS, Action, Placement, free
-from starfill.assist.instruct.answer_stream import INTERVAL
-from starfill.assist.instruct.instruction_request import LOOK
+from starfill.assist.instruct.actions import ACTIONS, Action, Placement, custom_action
+from starfill.assist.instruct.answer_stream import REPORT_INTERVAL
+from starfill.assist.instruct.instruction_request import ESTIMATED
 from starfill.assist.instruct.instructor import DOES_NOT_PARSE, ENDED, SUPERSEDED, Instructor
 from starfill.assist.instruct.outcome import Instruction, Outcome
 from starfill.assist.prompts.detect import detect
@@ -89,7 +89,7 @@ BETTER = "def f(self):\n    return 1\n"
         ("refactor", f"\n```python\n{BETTER}```", CODE.replace("value = 1\n        return value", "return 1")),
         ("fix", f"Sure:\n\n```\n{BETTER}```\nDone.", CODE.replace("value = 1\n        return value", "return 1")),
         (
-            free("Make it short."),
+            custom_action("Make it short."),
             f"```python\n{BETTER}```",
             CODE.replace("value = 1\n        return value", "return 1"),
         ),
@@ -296,7 +296,7 @@ def test_the_quick_look() -> None:
         assert instructor.refusal(short.document, Span(AT, AT), refactor) is None
         looked_at = 0
         assert "too long" in (instructor.refusal(long.document, everything, explain) or "")
-        assert looked_at <= LOOK < len(long.document) / 10
+        assert looked_at <= ESTIMATED < len(long.document) / 10
         some = Span(0, 120)
         assert instructor.refusal(long.document, some, explain) is None
         assert "too long" in (instructor.refusal(long.document, some, refactor) or "")
@@ -323,7 +323,7 @@ def test_the_text_grows_on_the_event_loop() -> None:
 
     began = time.monotonic()
     run(model, script)
-    assert seen and len(seen) <= 2 + (time.monotonic() - began) / INTERVAL
+    assert seen and len(seen) <= 2 + (time.monotonic() - began) / REPORT_INTERVAL
     assert all(later[0].startswith(earlier[0]) and later[1] > earlier[1] for earlier, later in pairwise(seen))
     assert not any("#" in text or text.startswith("\n") for text, _ in seen)
 

@@ -40,7 +40,7 @@ def poisoned(monkeypatch: pytest.MonkeyPatch) -> None:
         return made.fill_(float("nan")) if dtype.is_floating_point else made
 
     monkeypatch.setattr(torch, "empty", poison)
-    dequantized_product.scratch.cache_clear()
+    dequantized_product.shared_buffer.cache_clear()
     monkeypatch.setattr(dequantized_product, "SCRATCH", 2 * 256 * 128)
 
 

@@ -219,9 +219,9 @@ def put(slots: PrefixCache, document: object, ids: list[int]) -> Slot:
 def save_all(saver: DiskWriter) -> int:
     """Let it write until it wants to wait; the number of files written."""
     written = 0
-    while saver.patience() == 0:
+    while saver.seconds_until_due() == 0:
         saver.save_one()
-        written += saver.patience() is not None
+        written += saver.seconds_until_due() is not None
         saver.finish(10)
     return written
 
@@ -233,18 +233,18 @@ def saved_documents(root: Path) -> list[str]:
 def test_states_are_written_after_a_pause_and_only_changed_ones_again(
     saver: DiskWriter, slots: PrefixCache, clock: Clock, tmp_path: Path
 ) -> None:
-    assert saver.patience() is None
+    assert saver.seconds_until_due() is None
     slot = put(slots, URI, IDS)
     put(slots, "file:///b.py", IDS[1:])
     saver.touched()
-    assert saver.patience() == PAUSE
+    assert saver.seconds_until_due() == PAUSE
     clock.now += PAUSE
     assert save_all(saver) == 2
     assert saved_documents(tmp_path) == [URI, "file:///b.py"]
-    assert saver.patience() is None
+    assert saver.seconds_until_due() is None
     slot.trim(30)
     saver.touched()
-    assert saver.patience() == INTERVAL
+    assert saver.seconds_until_due() == INTERVAL
     clock.now += INTERVAL
     assert save_all(saver) == 1
     assert [len(entry.ids) for entry in entries(tmp_path) if entry.document == URI] == [30]
@@ -258,7 +258,7 @@ def test_only_the_latest_state_of_a_document_and_of_nothing_else(
     put(slots, ("instruct", URI), IDS)
     put(slots, "file:///secret.py", IDS)
     put(slots, "file:///short.py", IDS[:MAX_RECOMPUTED])
-    saver.leave("model")
+    saver.save_all("model")
     saver.finish(10)
     assert [entry.ids for entry in entries(tmp_path)] == [tuple(IDS[::-1])]
 
@@ -268,7 +268,7 @@ def test_closing_a_model_writes_the_latest_that_fit(slots: PrefixCache, clock: C
     saver.use("model", DiskStore(tmp_path, "key", 12_800, everything, clock))
     for number in range(8):
         put(slots, f"file:///{number}.py", [number, *IDS])
-    saver.leave("model")
+    saver.save_all("model")
     saver.finish(10)
     assert saved_documents(tmp_path) == [f"file:///{number}.py" for number in (5, 6, 7)]
 
@@ -282,7 +282,7 @@ def test_no_bytes_forget_what_is_there(saver: DiskWriter, slots: PrefixCache, cl
     assert not tmp_path.exists()
     put(slots, URI, IDS)
     saver.touched()
-    assert saver.patience() is None
+    assert saver.seconds_until_due() is None
 
 
 def test_what_goes_wrong_ends_the_saving_and_nothing_else(
@@ -297,7 +297,7 @@ def test_what_goes_wrong_ends_the_saving_and_nothing_else(
     saver.save_one()
     assert "can't be saved" in caplog.text
     saver.touched()
-    assert saver.patience() is None
+    assert saver.seconds_until_due() is None
 
 
 # A server's life

@@ -29,7 +29,7 @@ from starfill.engine.models.decoder import Decoder
 from starfill.text.document import Document
 
 ALL = pytest.mark.parametrize("published", MISSION.values(), ids=list(MISSION))
-README = Path(__file__).parents[3] / "README.md"
+DOCUMENTED = Path(__file__).parents[3] / "docs/models.md"
 GIGABYTES_15B = 8.91  # their cards tell no size; that of an upload with group_size 128 is known, see below
 
 
@@ -88,10 +88,10 @@ def test_inspect_tells_the_size_on_the_card(published: Published, tmp_path: Path
     assert str(facts["quantization"]).startswith(f"GPTQ {layout.bits}-bit, group_size {layout.group_size}, {order}")
 
 
-def test_the_readme_has_the_table_of_what_they_need() -> None:
-    text = README.read_text(encoding="utf-8")
+def test_the_table_of_what_they_need_is_documented() -> None:
+    text = DOCUMENTED.read_text(encoding="utf-8")
     begin, end = "<!-- models:begin -->\n", "\n<!-- models:end -->"
-    assert begin in text and end in text, "README.md has no block for the models"
+    assert begin in text and end in text, "docs/models.md has no block for the models"
     assert text.split(begin)[1].split(end)[0].strip() == table(), "run `python benchmarks/memory_table.py`"
 
 

@@ -11,7 +11,7 @@ from checkpoints.random_checkpoint import Layout
 from checkpoints.random_checkpoint import linear as random_linear
 from starfill.engine.linear.cuda import CudaLinear, pack, side_by_side
 from starfill.engine.linear.reference import Packed, linear
-from starfill.engine.models.merged_linears import Joined
+from starfill.engine.models.merged_linears import MergedLinears
 
 CPU = torch.device("cpu")
 WIDTHS = (64, 32, 96)
@@ -39,7 +39,7 @@ def packed(layout: Layout) -> list[CudaLinear]:
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
 def test_they_give_what_each_gives(layout: Layout, rows: int) -> None:
     x = torch.randn(rows, 256)
-    joined = Joined(packed(layout), WIDTHS)
+    joined = MergedLinears(packed(layout), WIDTHS)
     assert len(joined.linears) == 1
     assert joined.linears[0].nbytes == sum(each.nbytes for each in packed(layout)) - 2 * 4 * 256 * layout.desc_act
     for found, each in zip(joined(x), layers(layout), strict=True):
@@ -71,10 +71,10 @@ def test_some_have_zeros_and_biases() -> None:
 )
 def test_those_that_stay_apart(others: CudaLinear) -> None:
     first = pack(layer(64, Layout(4, 32, True), 1), CPU, torch.float16)
-    assert Joined([first, others], [64, 64]).linears == (first, others)
+    assert MergedLinears([first, others], [64, 64]).linears == (first, others)
 
 
 def test_other_kinds_stay_apart() -> None:
     first = pack(layer(64, Layout(4, 32), 1), CPU, torch.float16)
-    joined = Joined([first, lambda x: x[:, :5]], [64, 5])  # type: ignore[list-item]
+    joined = MergedLinears([first, lambda x: x[:, :5]], [64, 5])  # type: ignore[list-item]
     assert [y.shape for y in joined(torch.randn(2, 256))] == [(2, 64), (2, 5)]

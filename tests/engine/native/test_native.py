@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from starfill.engine.kv.attention import Sight, attention
+from starfill.engine.kv.attention import CausalWindow, attention
 from starfill.engine.kv.kv_cache import BLOCK
 from starfill.engine.models.activation import ACTIVATIONS
 from starfill.engine.native import library as module
@@ -53,7 +53,7 @@ def test_attention(
     keys, values = cache(kv_heads, length, dim, dtype)
     q = 2 * torch.randn(length, heads, dim, generator=torch.Generator().manual_seed(1))
     together = kernels.attention(q, keys, values, 0, scale, window)
-    expected = attention(q, keys.float(), values.float(), Sight(0, length, window, CPU).mask, scale)
+    expected = attention(q, keys.float(), values.float(), CausalWindow(0, length, window, CPU).mask, scale)
     assert torch.allclose(together, expected, atol=2e-5)
     for start, stop in ((0, 1), (299, 300), (100, 103), (5, 133), (127, 129), (255, 300), (256, 257)):
         later_keys, later_values = keys.clone(), values.clone()
@@ -66,7 +66,7 @@ def test_attention_takes_scores_of_any_size(kernels: Native) -> None:
     keys, values = cache(1, 200, 32)
     q = torch.randn(200, 4, 32, generator=torch.Generator().manual_seed(2))
     for size in (1e-6, 1e3, 1e6):
-        expected = attention(size * q, keys, values, Sight(0, 200, None, CPU).mask, 1.0)
+        expected = attention(size * q, keys, values, CausalWindow(0, 200, None, CPU).mask, 1.0)
         assert torch.allclose(kernels.attention(size * q, keys, values, 0, 1.0, None), expected, atol=1e-3)
 
 
@@ -94,7 +94,7 @@ def test_models_use_them(kernels: Native) -> None:
     keys, values = cache(1, 9, 64)
     q = torch.randn(2, 4, 64)
     assert torch.equal(
-        Sight(7, 2, None, CPU).attend(q, keys, values, 0.1), kernels.attention(q, keys, values, 7, 0.1, None)
+        CausalWindow(7, 2, None, CPU).attend(q, keys, values, 0.1), kernels.attention(q, keys, values, 7, 0.1, None)
     )
 
 

@@ -91,9 +91,9 @@ class Assistant:
         self.engine.persist(settings.saved_state_bytes, self._policy.keeps)
         self._requester = Requester(self.tokenizer, self.dialect, self._index, settings, self.info.context_length)
 
-    def watch(self, told: Callable[[str | None], None]) -> None:
+    def watch(self, on_trouble: Callable[[str | None], None]) -> None:
         """See `job.Engine`."""
-        self.engine.watch(told)
+        self.engine.watch(on_trouble)
 
     def goes_on(self, document: Document, offset: int, count: int) -> bool:
         """Whether the user is typing what the suggestion shown says, so that no model has to be asked."""
@@ -221,7 +221,7 @@ class Assistant:
     async def _prefill(self, document: Document, offset: int, state: DocumentState) -> None:
         """Prefill the prompt for a cursor at `offset`, unless something is asked within a moment."""
         await self._pause()
-        foreseen = await self._foresee(document, offset, state)
+        foreseen = await self._next_request(document, offset, state)
         if foreseen is None or (state.prepared is not None and state.prepared.request == foreseen):
             return
         self.engine.submit(self._requester.prefill(document.uri, foreseen))
@@ -235,14 +235,14 @@ class Assistant:
         before, requester = state.pending, self._requester
         await self._pause()
         accepted = document.replaced(edit.start, edit.end, edit.text)
-        foreseen = await self._foresee(accepted, edit.start + len(edit.text), state)
+        foreseen = await self._next_request(accepted, edit.start + len(edit.text), state)
         if foreseen is None or before is None or not requester.goes_on(foreseen, before.request):
             return
         state.prepared = pending = PendingAnswer(foreseen)
         ticket = self.engine.submit(requester.job(document.uri, pending, 1, (), Priority.IDLE))
         ticket.future.add_done_callback(pending.answered)
 
-    async def _foresee(self, document: Document, offset: int, state: DocumentState) -> FimRequest | None:
+    async def _next_request(self, document: Document, offset: int, state: DocumentState) -> FimRequest | None:
         """The request that the editor will send with the cursor at `offset`; None while one is running. The anchor of
         the
         last request is kept.

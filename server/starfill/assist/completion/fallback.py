@@ -17,12 +17,12 @@ from starfill.text.document import Document
 from starfill.util.daemon_thread import in_daemon_thread
 from starfill.util.supersede import NewestWins, until_superseded
 
-Told = Callable[["str | None"], None]
-Reach = Callable[[], Assistant]
+OnTrouble = Callable[["str | None"], None]
+Reconnect = Callable[[], Assistant]
 T = TypeVar("T")
 
 
-class Within(Protocol):
+class TimeLimit(Protocol):
     """The type of asyncio.wait_for: returns the result of `work`, or cancels it after `seconds` and raises
     TimeoutError.
     """
@@ -49,24 +49,24 @@ class FallbackAssistant:
         remote: Assistant | EngineError,
         local: Assistant,
         settings: Settings,
-        reach: Reach,
+        reconnect: Reconnect,
         clock: Callable[[], float] = time.monotonic,
-        within: Within = asyncio.wait_for,
+        within: TimeLimit = asyncio.wait_for,
     ) -> None:
         self.remote = remote if isinstance(remote, Assistant) else None
         self.local = local
-        self._settings, self._reach, self._clock, self._within = settings, reach, clock, within
+        self._settings, self._reconnect, self._clock, self._within = settings, reconnect, clock, within
         self._trouble = None if isinstance(remote, Assistant) else str(remote)
         self._misses = 0
-        self._until = clock() + REST  # until then the remote engine is not asked, or not reconnected to
-        self._reaching: asyncio.Task[None] | None = None
-        self._told: Told | None = None
-        self._said: str | None = None  # the sentence last reported
+        self._rest_until = clock() + REST  # until then the remote engine is not asked, or not reconnected to
+        self._reconnecting: asyncio.Task[None] | None = None
+        self._on_trouble: OnTrouble | None = None
+        self._reported: str | None = None  # the sentence last reported
         self._answered: dict[str, Assistant] = {}  # by document: which assistant answered last
         self._requests: NewestWins[str, None] = NewestWins()  # by document
         self._closed = False
         if self.remote is not None:
-            self.remote.watch(self._heard)
+            self.remote.watch(self._on_remote_trouble)
 
     @property
     def info(self) -> ModelInfo:
@@ -86,11 +86,11 @@ class FallbackAssistant:
         self._misses = 0  # the latency budget may have changed
         for each in self._both:
             each.configure(settings)
-        self._tell()
+        self._report()
 
-    def watch(self, told: Told) -> None:
-        self._told = told
-        self._tell()
+    def watch(self, on_trouble: OnTrouble) -> None:
+        self._on_trouble = on_trouble
+        self._report()
 
     def accepted(self, uri: str) -> None:
         for each in self._both:
@@ -139,7 +139,7 @@ class FallbackAssistant:
                 self._answered[document.uri] = self.remote
                 return found
             waited = (time.perf_counter() - began) * 1e3
-        self._look_again()
+        self._try_to_reconnect()
         found = await self.local.complete(document, offset, automatic=automatic, candidates=candidates)
         self._answered[document.uri] = self.local
         return replace(found, figures=replace(found.figures, total_ms=found.figures.total_ms + waited))
@@ -153,56 +153,56 @@ class FallbackAssistant:
             found = await self._within(asked, self._settings.engine_latency_budget_ms / 1e3)
         except asyncio.TimeoutError:
             self._misses += 1
-            self._until = self._clock() + REST
+            self._rest_until = self._clock() + REST
         except EngineError:
             return None  # a trouble that lasts is reported by the engine itself
         else:
             if found.figures.source == "model":
                 self._misses = 0
-            self._tell()
+            self._report()
             return found
-        self._tell()
+        self._report()
         return None
 
     @property
     def _worth_asking(self) -> bool:
-        return self._trouble is None and (self._misses < MISSES or self._clock() >= self._until)
+        return self._trouble is None and (self._misses < MISSES or self._clock() >= self._rest_until)
 
-    def _look_again(self) -> None:
+    def _try_to_reconnect(self) -> None:
         """Try to reconnect now and then, in the background."""
-        if self.remote is None and self._reaching is None and self._clock() >= self._until:
-            self._reaching = asyncio.ensure_future(self._find())
+        if self.remote is None and self._reconnecting is None and self._clock() >= self._rest_until:
+            self._reconnecting = asyncio.ensure_future(self._reconnected())
 
-    async def _find(self) -> None:
+    async def _reconnected(self) -> None:
         try:
-            found = await asyncio.wrap_future(in_daemon_thread(self._reach))
+            found = await asyncio.wrap_future(in_daemon_thread(self._reconnect))
             if self._closed:
                 in_daemon_thread(found.close)
                 return
             found.configure(self._settings)
-            found.watch(self._heard)
+            found.watch(self._on_remote_trouble)
             self.remote, self._trouble = found, None
         except StarfillError as error:
             self._trouble = str(error)
         finally:
-            self._until = self._clock() + REST
-            self._reaching = None
-        self._tell()
+            self._rest_until = self._clock() + REST
+            self._reconnecting = None
+        self._report()
 
     @property
     def _both(self) -> list[Assistant]:
         return [each for each in (self.remote, self.local) if each is not None]
 
-    def _heard(self, trouble: str | None) -> None:
+    def _on_remote_trouble(self, trouble: str | None) -> None:
         """The engine's callback, on a thread of its own."""
         self._trouble = trouble
-        self._tell()
+        self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         says = self._trouble
         if says is None and self._misses >= MISSES:
             budget = self._settings.engine_latency_budget_ms
             says = f"{self.info.device} takes longer than the {budget} ms that engine.latencyBudgetMs allows"
-        if self._told is not None and says != self._said:
-            self._said = says
-            self._told(says)
+        if self._on_trouble is not None and says != self._reported:
+            self._reported = says
+            self._on_trouble(says)

@@ -69,10 +69,10 @@ class Setup:
         """The number of tokens for prefix and suffix together."""
         order = self.dialect.orders[self.layout]
         controls = sum(isinstance(piece, int) for piece in order) + (self.dialect.bos is not None)
-        return self.context - self.answer - self.typed - controls - self.header_room
+        return self.context - self.answer - self.typed - controls - self.header_budget
 
     @property
-    def header_room(self) -> int:
+    def header_budget(self) -> int:
         """The number of tokens reserved for the file's path."""
         wanted = Field("header") in self.dialect.orders[self.layout] and self.dialect.header
         return min(MAX_HEADER, (self.context - self.answer) // 16) if wanted else 0
@@ -117,10 +117,10 @@ def plan(document: Document, offset: int, previous: Anchor | None, setup: Setup)
     """The prompt for a cursor at `offset` (characters), and the anchor to hand in next time."""
     closers = closers_at(document, offset)
     known = (previous, *previous.earlier) if previous is not None else ()
-    standing = ((each, kept) for each in known if (kept := _kept(document, offset, each, setup)) is not None)
+    standing = ((each, kept) for each in known if (kept := _still_valid(document, offset, each, setup)) is not None)
     used, anchor = next(standing, (None, None))
     if anchor is None:
-        anchor = _fresh(document, offset, len(closers), previous, setup)
+        anchor = _new_anchor(document, offset, len(closers), previous, setup)
     earlier = tuple(replace(each, earlier=()) for each in known if each is not used)
     anchor = replace(anchor, earlier=earlier[:EARLIER])
     typed = document.slice(anchor.offset, offset)
@@ -137,7 +137,7 @@ def closers_at(document: Document, offset: int) -> str:
     return auto_closed(left, right)
 
 
-def _kept(document: Document, offset: int, previous: Anchor, setup: Setup) -> Anchor | None:
+def _still_valid(document: Document, offset: int, previous: Anchor, setup: Setup) -> Anchor | None:
     """The previous anchor, moved to where it stands now; None if it is no longer valid."""
     if previous.setup != setup or setup.layout is Layout.PSM:
         return None
@@ -181,7 +181,7 @@ def _suffix_follows(document: Document, offset: int, typed: str, suffix: Window)
     return not gap or (bool(closing) and all(each.fits for each in closing))
 
 
-def _fresh(document: Document, offset: int, closers: int, previous: Anchor | None, setup: Setup) -> Anchor:
+def _new_anchor(document: Document, offset: int, closers: int, previous: Anchor | None, setup: Setup) -> Anchor:
     """A new anchor. It takes over the windows of the previous one if they still fit."""
     encode = setup.tokenizer.encode
     end = _anchor_offset(document, offset, setup)
@@ -194,7 +194,7 @@ def _fresh(document: Document, offset: int, closers: int, previous: Anchor | Non
     start = find_start(document, same_setup.prefix, same_setup.offset, end, room) if same_setup else None
     prefix = cut_prefix(document, end, room, setup.encode_prefix, start)
     left = setup.window - len(prefix.ids)
-    if shows_suffix and same_setup and _stands(document, after, same_setup.suffix, share // 2):
+    if shows_suffix and same_setup and _suffix_fits(document, after, same_setup.suffix, share // 2):
         # A window that has grown too long is cut to its share at once; otherwise each new anchor would cut it again.
         suffix = same_setup.suffix if len(same_setup.suffix.ids) <= left else suffix
     elif shows_suffix and not suffix.whole and left > share:
@@ -206,17 +206,17 @@ def header_ids(uri: str, setup: Setup) -> tuple[int, ...]:
     """The tokens that tell the model where the file is: as much of the end of its path as fits, or nothing."""
     parts = urlsplit(uri)
     names = [name for name in unquote(parts.path).split("/") if name and not name.endswith(":")]
-    if setup.header_room == 0 or parts.scheme == "untitled" or parts.path.endswith(".ipynb"):
+    if setup.header_budget == 0 or parts.scheme == "untitled" or parts.path.endswith(".ipynb"):
         return ()  # the model would write JSON if it saw a notebook's name
     for count in range(min(PATH_NAMES, len(names)), 0, -1):
         path = "/".join(names[-count:])
         ids = fill(setup.dialect.header, {"path": path}, setup.tokenizer)
-        if len(ids) <= setup.header_room and "\n" not in path:
+        if len(ids) <= setup.header_budget and "\n" not in path:
             return ids
     return ()
 
 
-def _stands(document: Document, start: int, suffix: Window, least: int) -> bool:
+def _suffix_fits(document: Document, start: int, suffix: Window, least: int) -> bool:
     """Whether a previous suffix window stands at `start` and has at least `least` tokens."""
     end = start + len(suffix.text)
     if suffix.whole != (end == len(document)) or document.slice(start, end) != suffix.text:

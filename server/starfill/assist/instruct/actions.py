@@ -94,7 +94,7 @@ def actions_for(settings: Settings, language_id: str) -> list[Action]:
     return [action for action in actions.values() if "*" in action.languages or language_id in action.languages]
 
 
-def free(instruction: str) -> Action:
+def custom_action(instruction: str) -> Action:
     """An instruction in the user's own words."""
     return Action("ask", "Starfill: ask", instruction, REWRITE, Placement.REPLACE)
 

@@ -45,12 +45,12 @@ def code_in(answer: str, language: str) -> str | None:
     if language in _TEXTS:
         code = _text_in(answer, found, language)
     elif found and not _ends_code(answer, found[0], language):
-        code = _meant(found, language)
+        code = _chosen_block(found, language)
     else:
         code = _without_chatter(answer[: found[0].start] if found else answer, language)
     code = re.sub(r"\A(?:[ \t]*\n)+", "", code).rstrip()
     if language == "python":
-        code = _even(code)
+        code = _with_first_indent(code)
     return code or None
 
 
@@ -80,7 +80,7 @@ def _ends_code(answer: str, block: FencedBlock, language: str) -> bool:
     return tree is not None and bool(tree.body)  # to Python a heading is a comment
 
 
-def _meant(found: list[FencedBlock], language: str) -> str:
+def _chosen_block(found: list[FencedBlock], language: str) -> str:
     """The first block in the language that has more than imports; if no block says its language, the longest; else
     "".
     """
@@ -126,7 +126,7 @@ def _is_sound(code: str, language: str) -> bool:
     return not tree.root_node.has_error if tree else code.endswith("\n")
 
 
-def _even(code: str) -> str:
+def _with_first_indent(code: str) -> str:
     """Python code whose first line alone has lost its indentation, with the indentation restored."""
     first, _, rest = code.partition("\n")
     indents = [indent_of(line) for line in rest.split("\n") if line.strip()]

@@ -23,7 +23,7 @@ from starfill.text.position import Span
 USUAL_CONTEXT = 8192
 LONGEST = 512  # tokens of an explanation, of tests, or of code to insert
 REWRITE = 128  # tokens of a rewrite, in addition to twice those of the code
-LOOK = 4096  # characters that are encoded for the estimate, in 5 ms
+ESTIMATED = 4096  # characters that are encoded for the estimate, in 5 ms
 SHORTEST = 64  # tokens; it isn't worth asking for an answer that must be shorter
 
 
@@ -47,7 +47,7 @@ class ContextBudget:
         code: the number of its tokens. around: the number of the question's other tokens; None if it isn't known yet,
         and `code` is only a lower bound.
         """
-        least = shortest(action.placement, code)
+        least = min_answer_tokens(action.placement, code)
         question = code + (around or 0)
         if question + least <= self.context:
             return None
@@ -60,18 +60,18 @@ class ContextBudget:
 
 def least_tokens(document: Document, span: Span, tokenizer: Tokenizer) -> int:
     """A lower bound for the tokens of that code, estimated from its beginning."""
-    beginning = given(document, Span(span.start, min(span.end, span.start + LOOK)))
+    beginning = given(document, Span(span.start, min(span.end, span.start + ESTIMATED)))
     return max(len(tokenizer.encode(beginning)) - 1, (span.end - span.start) // CHARS_PER_TOKEN)
 
 
-def shortest(placement: Placement, code: int) -> int:
+def min_answer_tokens(placement: Placement, code: int) -> int:
     """The number of tokens that an answer must have room for. A rewrite mostly repeats the code, with a few words
     more.
     """
     return code + SHORTEST if placement is Placement.REPLACE else SHORTEST
 
 
-def longest(placement: Placement, code: int) -> int:
+def max_answer_tokens(placement: Placement, code: int) -> int:
     """The number of tokens after which an answer is cut off: a small model may repeat itself for ever."""
     return 2 * code + REWRITE if placement is Placement.REPLACE else LONGEST
 
@@ -92,13 +92,13 @@ class InstructionRequest:
 
 
 def instruction_request(
-    instruction: Instruction, tokenizer: Tokenizer, dialect: Dialect, room: ContextBudget
+    instruction: Instruction, tokenizer: Tokenizer, dialect: Dialect, budget: ContextBudget
 ) -> InstructionRequest:
     """The request for an instruction. Parses the document if nothing is selected. Raises RequestError if it can't be
     asked.
     """
     span = _span(instruction)
-    refused = room.refusal(least_tokens(instruction.document, span, tokenizer), instruction.action)
+    refused = budget.refusal(least_tokens(instruction.document, span, tokenizer), instruction.action)
     if refused is not None:  # encoding so much code would take seconds
         raise RequestError(refused)
     code = given(instruction.document, span)
@@ -106,7 +106,7 @@ def instruction_request(
     action = instruction.action
     ids = instruction_ids(tokenizer, dialect, action.wording(instruction.problem), code, language)
     block = tuple(tokenizer.encode(fenced(code, language)))
-    refused = room.refusal(len(block), action, around=max(0, len(ids) - len(block)))
+    refused = budget.refusal(len(block), action, around=max(0, len(ids) - len(block)))
     if refused is not None:
         raise RequestError(refused)
     return InstructionRequest(
@@ -114,7 +114,7 @@ def instruction_request(
         span=span,
         code=code,
         ids=ids,
-        max_new_tokens=min(room.context - len(ids), longest(action.placement, len(block))),
+        max_new_tokens=min(budget.context - len(ids), max_answer_tokens(action.placement, len(block))),
         draft=block if action.placement is Placement.REPLACE else (),
     )
 

@@ -31,7 +31,7 @@ from starfill.text.document import Document
 from starfill.text.position import Span
 from starfill.util.supersede import NewestWins, until_superseded
 
-SECOND = 0.4  # the temperature of the second sample, which is drawn if the likeliest answer doesn't parse
+SECOND_TEMPERATURE = 0.4  # the temperature of the second sample, which is drawn if the likeliest answer doesn't parse
 SEED = 1  # of the second sample, so that the same request gets the same answer
 SUPERSEDED = "a newer action on this document has taken this one's place"
 ENDED = "the document was closed, or the model is being replaced"
@@ -57,7 +57,9 @@ class Instructor:
         self._engine, self._tokenizer, self._dialect = engine, tokenizer, dialect
         self._owns_engine = owns_engine
         self._requests: NewestWins[str, str] = NewestWins()  # by document; superseded with a sentence
-        self._looked: tuple[Document, Span, int] | None = None  # the last estimate, which all actions of one menu share
+        self._estimate: tuple[Document, Span, int] | None = (
+            None  # the last estimate, which all actions of one menu share
+        )
         # Encoding, parsing and comparing take up to a second for a large selection.
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="instruct")
         self.configure(settings)
@@ -83,9 +85,9 @@ class Instructor:
         reason = self._policy.refusal(document.uri, document.language_id)
         if reason is not None:
             return reason
-        if self._looked is None or self._looked[0] is not document or self._looked[1] != selection:
-            self._looked = document, selection, least_tokens(document, selection, self._tokenizer)
-        return self._room.refusal(self._looked[2], action)
+        if self._estimate is None or self._estimate[0] is not document or self._estimate[1] != selection:
+            self._estimate = document, selection, least_tokens(document, selection, self._tokenizer)
+        return self._room.refusal(self._estimate[2], action)
 
     def forget(self, uri: str) -> None:
         """A document was closed."""
@@ -117,10 +119,10 @@ class Instructor:
         request = self._requests.begin(uri, SUPERSEDED)
         ask = partial(instruction_request, instruction, self._tokenizer, self._dialect, self._room)
         try:
-            asked = await self._apart(request, ask)
+            asked = await self._in_thread(request, ask)
             reading, work = await self._sample(asked, request, on_text)
             if not reading.is_good:
-                reading, work = await self._second(asked, request, on_text, reading, work)
+                reading, work = await self._second_sample(asked, request, on_text, reading, work)
         finally:
             self._requests.end(uri, request)
         if reading.refusal is not None:
@@ -129,14 +131,14 @@ class Instructor:
         warning = DOES_NOT_PARSE if reading.parses is False else reading.warning
         return Outcome(instruction, asked.span, reading.text, reading.edits, warning, work)
 
-    async def _second(
+    async def _second_sample(
         self, asked: InstructionRequest, request: asyncio.Future[str], on_text: OnText, first: Reading, work: AnswerCost
     ) -> tuple[Reading, AnswerCost]:
         """The better one of `first`, which is no good, and a second sample."""
-        sampling = Sampling(SECOND, self._settings.top_p, SEED)
+        sampling = Sampling(SECOND_TEMPERATURE, self._settings.top_p, SEED)
         text, cut_off, more = await self._answer(asked, request, on_text, sampling, work.generated_tokens)
         try:
-            second = await self._apart(request, partial(read, asked, text, cut_off))
+            second = await self._in_thread(request, partial(read, asked, text, cut_off))
         except RequestError:
             second = first
         if request.done():
@@ -155,7 +157,7 @@ class Instructor:
     ) -> tuple[Reading, AnswerCost]:
         """The likeliest answer."""
         text, cut_off, work = await self._answer(asked, request, on_text)
-        return await self._apart(request, partial(read, asked, text, cut_off)), work
+        return await self._in_thread(request, partial(read, asked, text, cut_off)), work
 
     async def _answer(
         self,
@@ -196,7 +198,7 @@ class Instructor:
         text = text[: end_of(text, stops)]
         return text, result.finish[0] is Finish.LENGTH, _work(result)
 
-    async def _apart(self, request: asyncio.Future[str], work: Callable[[], T]) -> T:
+    async def _in_thread(self, request: asyncio.Future[str], work: Callable[[], T]) -> T:
         """Runs `work`, which needs the processor, on a thread."""
         running = asyncio.get_running_loop().run_in_executor(self._executor, work)
         done = await until_superseded(request, running)

@@ -10,7 +10,7 @@ from starfill.assist.completion.cursor_context import opens_block
 from starfill.code.indentation import indent_of, unit_of, with_spaces, with_tabs
 
 
-def in_unit(lines: list[str], shown: Sequence[str], around: Sequence[str]) -> list[str]:
+def reindented(lines: list[str], shown: Sequence[str], around: Sequence[str]) -> list[str]:
     """Indent with tabs or spaces, and with as many of them, as the lines that the model was shown; if those don't tell,
     as
     the lines around.

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from starfill.assist.instruct.reindent import in_unit
+from starfill.assist.instruct.reindent import reindented
 from starfill.code.brackets import scan
 from starfill.code.indentation import indent_of
 from starfill.text.diff import differences, lines_of
@@ -42,7 +42,7 @@ def fitted(code: str, document: Document, span: Span) -> str:
     if not lines or lines == list(target.shown):
         return target.text
     around = [line.rstrip("\r\n") for line in lines_of(document.slice(span.start - AROUND, span.end + AROUND))]
-    lines = in_unit(_dedented(lines, target, document.language_id), target.shown, around)
+    lines = reindented(_dedented(lines, target, document.language_id), target.shown, around)
     own = list(zip(target.lines, target.ends, strict=True))
     new = [(line, target.eol) for line in _placed(lines, target, document.language_id)]
     whole: list[tuple[str, str]] = []

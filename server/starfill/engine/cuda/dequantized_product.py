@@ -51,31 +51,31 @@ def dequantize(
         tl.store(out + row[:, None] * K + k, weights.to(out.dtype.element_ty), mask=there[:, None] & (k < K))
 
 
-def many_rows(linear: PackedWeights, x: torch.Tensor, room: torch.Tensor | None = None) -> torch.Tensor:
+def many_rows(linear: PackedWeights, x: torch.Tensor, buffer: torch.Tensor | None = None) -> torch.Tensor:
     """x [T, K] in the layer's dtype -> [T, N] in that dtype, some output features at a time.
 
-    room: a buffer for dequantized weights, [elements] in that dtype; None for the one that all layers share.
+    buffer: a buffer for dequantized weights, [elements] in that dtype; None for the one that all layers share.
     """
     if linear.order is not None:
         x = x.index_select(1, linear.order)
     features = linear.out_features
     y = torch.empty(len(x), features, dtype=linear.dtype, device=x.device)
-    room = scratch(x.device, linear.dtype) if room is None else room
-    widest = max(TILE, len(room) // linear.in_features // TILE * TILE)
+    buffer = shared_buffer(x.device, linear.dtype) if buffer is None else buffer
+    widest = max(TILE, len(buffer) // linear.in_features // TILE * TILE)
     tiles = -(-features // widest)
     width = -(-features // (tiles * TILE)) * TILE
     for start in range(0, features, width):
         stop = min(start + width, features)
-        torch.mm(x, full(linear, start, stop, room).t(), out=y[:, start:stop])
+        torch.mm(x, full(linear, start, stop, buffer).t(), out=y[:, start:stop])
     return y if linear.bias is None else y.add_(linear.bias)
 
 
-def full(linear: PackedWeights, start: int, stop: int, room: torch.Tensor) -> torch.Tensor:
+def full(linear: PackedWeights, start: int, stop: int, buffer: torch.Tensor) -> torch.Tensor:
     """The weights of output features start..stop, [stop - start, K] in the layer's dtype and order, written to
-    `room`.
+    `buffer`.
     """
     width, (blocks, columns, _) = stop - start, linear.words.shape
-    weights = room[: width * linear.in_features].view(width, linear.in_features)
+    weights = buffer[: width * linear.in_features].view(width, linear.in_features)
     dequantize[(triton.cdiv(width, 64), blocks)](
         linear.words,
         linear.scales,
@@ -96,6 +96,6 @@ def full(linear: PackedWeights, start: int, stop: int, room: torch.Tensor) -> to
 
 
 @cache
-def scratch(device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+def shared_buffer(device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     """A buffer for some columns of any layer's weights. All layers share it, since passes follow one another."""
     return torch.empty(SCRATCH // dtype.itemsize, dtype=dtype, device=device)

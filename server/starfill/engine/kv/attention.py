@@ -33,7 +33,7 @@ def state_dtype(quantized: bool, head_dim: int, device: torch.device, half: torc
 
 
 @dataclass(frozen=True)
-class Sight:
+class CausalWindow:
     """Which keys the rows of a pass may see: `tokens` rows at positions start.., each back to the sequence's beginning.
 
     window: the number of positions that a row sees, including its own; None for all. device: where it is computed.
@@ -48,7 +48,7 @@ class Sight:
     def mask(self) -> torch.Tensor:
         return causal_mask(self.start, self.tokens, self.device, self.window)
 
-    def to(self, device: torch.device) -> Sight:
+    def to(self, device: torch.device) -> CausalWindow:
         return replace(self, device=device)
 
     def attend(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:

@@ -25,7 +25,9 @@ P = ParamSpec("P")
 logger = logging.getLogger(__name__)
 
 
-def _harmless(method: Callable[Concatenate[DiskWriter, P], None]) -> Callable[Concatenate[DiskWriter, P], None]:
+def _turning_off_on_error(
+    method: Callable[Concatenate[DiskWriter, P], None],
+) -> Callable[Concatenate[DiskWriter, P], None]:
     """Decorates a method: if saving fails in any way, saving is turned off and computing goes on."""
 
     def guarded(self: DiskWriter, /, *args: P.args, **kwargs: P.kwargs) -> None:
@@ -49,7 +51,7 @@ class DiskWriter:
         self._round = clock() - INTERVAL  # when the last round began
         self._due: float | None = None
 
-    @_harmless
+    @_turning_off_on_error
     def use(self, model: Hashable, saved: DiskStore) -> None:
         """Keep a model's states in this store from now on. If its limit is 0, keep none, and remove those that are
         there.
@@ -62,7 +64,7 @@ class DiskWriter:
         else:
             saved.expire()
 
-    @_harmless
+    @_turning_off_on_error
     def restore(self, model: Hashable, document: Hashable, ids: Sequence[int], shape: KVShape) -> None:
         """Put the saved state that shares most with `ids` into the prefix cache, if that saves a lot of computing."""
         saved = self._saved.get(model)
@@ -85,11 +87,11 @@ class DiskWriter:
         if self._saved:
             self._due = max(self._clock() + PAUSE, self._round + INTERVAL)
 
-    def patience(self) -> float | None:
+    def seconds_until_due(self) -> float | None:
         """Seconds until something has to be written; None for never."""
         return None if self._due is None else max(0.0, self._due - self._clock())
 
-    @_harmless
+    @_turning_off_on_error
     def save_one(self) -> None:
         """Write a state that isn't on disk, the oldest first. The next one follows when it is written."""
         if self._writing is not None and not self._writing.done():
@@ -103,8 +105,8 @@ class DiskWriter:
                 return
         self._due = None
 
-    @_harmless
-    def leave(self, model: Hashable) -> None:
+    @_turning_off_on_error
+    def save_all(self, model: Hashable) -> None:
         """A model is being closed: write what isn't on disk. Its slots are dropped one by one as their states are
         copied.
         """

@@ -139,7 +139,7 @@ def _by_columns(out_features: int, convert: Callable[[int, int], tuple[Int4Weigh
     merged: tuple[Int4Weight, ...] = ()
     for start in range(0, out_features, COLUMNS):
         parts = convert(start, min(start + COLUMNS, out_features))
-        merged = merged or tuple(_room_for(part, out_features) for part in parts)
+        merged = merged or tuple(_allocate(part, out_features) for part in parts)
         for whole, part in zip(merged, parts, strict=True):
             stop = start + len(part.words)
             whole.words[start:stop] = part.words
@@ -147,7 +147,7 @@ def _by_columns(out_features: int, convert: Callable[[int, int], tuple[Int4Weigh
     return merged
 
 
-def _room_for(part: Int4Weight, out_features: int) -> Int4Weight:
+def _allocate(part: Int4Weight, out_features: int) -> Int4Weight:
     rows = -(-out_features // ALIGN) * ALIGN
     groups = len(part.scale_and_offset)
     return Int4Weight(part.words.new_empty(rows, part.words.shape[1]), part.scale_and_offset.new_empty(groups, rows, 2))

@@ -15,7 +15,7 @@ from starfill.errors import CheckpointError
 Activation = Callable[[torch.Tensor], torch.Tensor]
 
 
-class Steady:
+class StableActivation:
     """A function whose result for a number doesn't depend on the numbers around it.
 
     torch computes most of a tensor in vectors and the rest one by one; the tensor's size and the number of threads
@@ -42,15 +42,15 @@ class Steady:
         return self._function(x)
 
 
-_GELU = Steady(F.gelu, Kind.GELU)
-_GELU_TANH = Steady(partial(F.gelu, approximate="tanh"), Kind.GELU_TANH)
+_GELU = StableActivation(F.gelu, Kind.GELU)
+_GELU_TANH = StableActivation(partial(F.gelu, approximate="tanh"), Kind.GELU_TANH)
 ACTIVATIONS: dict[str, Activation] = {
     "gelu_pytorch_tanh": _GELU_TANH,
     "gelu_fast": _GELU_TANH,
     "gelu_new": _GELU_TANH,
     "gelu": _GELU,
     "relu": F.relu,
-    "silu": Steady(F.silu, Kind.SILU),
+    "silu": StableActivation(F.silu, Kind.SILU),
 }
 
 

@@ -18,7 +18,7 @@ from starfill.engine.kv.kv_cache import BLOCK, KVCache, KVShape
 from starfill.engine.models.cuda_steps import Table
 
 HEIGHTS = (1, 2, 4, 8, ROWS)  # numbers of rows for which steps are captured
-REACH, GROWTH = 1024, 4  # positions that the smallest graphs can see, and the factor to the next larger ones
+SHORTEST, GROWTH = 1024, 4  # positions that the smallest graphs can see, and the factor to the next larger ones
 
 Step = Callable[[Table, torch.Tensor], None]  # computes a table's rows, and their logits float32 [R, vocab]
 # returns a function that repeats the work, on the same tensors
@@ -56,33 +56,33 @@ class Graphs:
     """Runs steps of at most ROWS rows. capture None: computes each one directly, with as many rows as it has.
 
     It keeps captured graphs, never a step: the caller passes the step each time, so that nothing here refers to a model
-    and keeps it alive. reach: positions of the model's context.
+    and keeps it alive. length: positions of the model's context.
     """
 
-    def __init__(self, kv: KVShape, vocab_size: int, reach: int, capture: Capture | None) -> None:
+    def __init__(self, kv: KVShape, vocab_size: int, length: int, capture: Capture | None) -> None:
         self._kv, self._vocab_size, self._capture = kv, vocab_size, capture
         self._dump = torch.zeros(2, kv.kv_heads, BLOCK, kv.head_dim, dtype=kv.dtype, device=kv.device)
         self._padding = torch.tensor([BLOCK, *[self._dump.data_ptr()] * kv.layers])
         self._buffers: dict[int, Buffers] = {}
         self._replays: dict[tuple[int, int], Callable[[], None]] = {}
-        self._reaches = [min(REACH, reach)]
-        while self._reaches[-1] < reach:
-            self._reaches.append(min(self._reaches[-1] * GROWTH, reach))
+        self._lengths = [min(SHORTEST, length)]
+        while self._lengths[-1] < length:
+            self._lengths.append(min(self._lengths[-1] * GROWTH, length))
 
     def __call__(self, step: Step, ids: torch.Tensor, caches: Sequence[KVCache], last: int) -> torch.Tensor:
         """ids int64 [R], on the CPU or the device: rows of one cache, or one of each -> logits float32 [last, vocab].
 
         Room in the caches must be reserved; they don't count the rows yet. The logits belong to the caller.
         """
-        rows, reach = len(ids), max(cache.length for cache in caches) + len(ids) // len(caches)
+        rows, length = len(ids), max(cache.length for cache in caches) + len(ids) // len(caches)
         with launching_on(self._kv.device):
             if self._capture is None:
                 buffers = self._new_buffers(rows)
                 self._fill(buffers, ids, caches)
-                step(Table(buffers.numbers, reach), buffers.logits)
+                step(Table(buffers.numbers, length), buffers.logits)
                 return buffers.logits[rows - last :]
             height = next(height for height in HEIGHTS if height >= rows)
-            replay = self._replay(step, height, next(each for each in self._reaches if each >= reach))
+            replay = self._replay(step, height, next(each for each in self._lengths if each >= length))
             buffers = self._buffers[height]
             self._fill(buffers, ids, caches)
             replay()
@@ -92,24 +92,24 @@ class Graphs:
         """Capture all graphs, the largest first, so that the others fit into its memory."""
         if self._capture is None:
             return
-        kinds = list(itertools.product(reversed(HEIGHTS), reversed(self._reaches)))
+        kinds = list(itertools.product(reversed(HEIGHTS), reversed(self._lengths)))
         with launching_on(self._kv.device):
-            for done, (height, reach) in enumerate(kinds):
+            for done, (height, length) in enumerate(kinds):
                 report(1.0, f"preparing the GPU, {done} of {len(kinds)}")
-                self._replay(step, height, reach)
+                self._replay(step, height, length)
 
-    def _replay(self, step: Step, height: int, reach: int) -> Callable[[], None]:
-        found = self._replays.get((height, reach))
+    def _replay(self, step: Step, height: int, length: int) -> Callable[[], None]:
+        found = self._replays.get((height, length))
         if found is None:
             assert self._capture is not None
             buffers = self._buffers.setdefault(height, self._new_buffers(height))
             self._fill(buffers, torch.zeros(0, dtype=torch.int64), ())
 
             def work() -> None:
-                step(Table(buffers.numbers, reach), buffers.logits)
+                step(Table(buffers.numbers, length), buffers.logits)
 
             work()  # a capture doesn't allow kernels to be compiled and loaded
-            found = self._replays[height, reach] = self._capture(work)
+            found = self._replays[height, length] = self._capture(work)
         return found
 
     def _new_buffers(self, rows: int) -> Buffers:

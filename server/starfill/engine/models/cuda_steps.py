@@ -17,7 +17,7 @@ from starfill.engine.cuda.attention import attend, combine
 from starfill.engine.kv.kv_cache import BLOCK, KVShape
 from starfill.engine.linear.cuda import CudaLinear
 from starfill.engine.linear.select import Linear
-from starfill.engine.models.activation import Activation, Steady
+from starfill.engine.models.activation import Activation, StableActivation
 from starfill.engine.models.fused import Parts
 from starfill.engine.models.norm import Norm
 from starfill.engine.native.structs import Activation as Kind
@@ -215,7 +215,7 @@ def _packed(linear: Linear) -> CudaLinear:
 
 def _kind(activation: Activation) -> int | None:
     """One of the kinds in cuda/elementwise.py; None if it has no such kind."""
-    if isinstance(activation, Steady):
+    if isinstance(activation, StableActivation):
         return int(KINDS[activation.kind])
     return int(kernels.RELU) if activation is F.relu else None
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from starfill.engine.cuda.packed_weights import ROWS
-from starfill.engine.kv.attention import Sight
+from starfill.engine.kv.attention import CausalWindow
 from starfill.engine.kv.kv_cache import KVCache, KVShape
 from starfill.engine.linear.cuda import CudaLinear
 from starfill.engine.linear.select import Linear
@@ -41,7 +41,7 @@ class View:
     """The rows of one sequence, for attention."""
 
     cache: KVCache
-    sight: Sight
+    sight: CausalWindow
 
     def attend(self, layer: int, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: float) -> torch.Tensor:
         return self.sight.attend(q, *self.cache.write(layer, k, v), scale)
@@ -227,7 +227,7 @@ class Decoder(ABC):
         x, rotation = self.embed(ids.to(device), positions), self.rotation(positions)
         if self.fused is not None:
             return self.fused(x, rotation, caches, last)
-        views = tuple(View(cache, Sight(cache.length, tokens, self.window, device)) for cache in caches)
+        views = tuple(View(cache, CausalWindow(cache.length, tokens, self.window, device)) for cache in caches)
         rows = Rows(positions, views, rotation)
         for stage, (device, blocks) in enumerate(self.stages):
             if stage:

@@ -15,7 +15,7 @@ import torch
 from starfill.engine.kv.kv_cache import KVCache, KVShape
 from starfill.engine.linear.native import NativeLinear
 from starfill.engine.linear.select import Linear
-from starfill.engine.models.activation import Activation, Steady
+from starfill.engine.models.activation import Activation, StableActivation
 from starfill.engine.models.norm import Norm
 from starfill.engine.native.kernels import Native
 from starfill.engine.native.library import native
@@ -56,7 +56,9 @@ class Fused:
         if kernels is None or kv.dtype != torch.float16:
             return None
         linears = [head, *(linear for parts in blocks for linear in parts.linears)]
-        if not all(isinstance(linear, NativeLinear) for linear in linears) or not isinstance(first.activation, Steady):
+        if not all(isinstance(linear, NativeLinear) for linear in linears) or not isinstance(
+            first.activation, StableActivation
+        ):
             return None
         layers = (LayerParts * len(blocks))(*map(_layer, blocks))
         model = ModelParts(

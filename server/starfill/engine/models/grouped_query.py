@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from starfill.engine.models.decoder import Rows
-from starfill.engine.models.merged_linears import Joined
+from starfill.engine.models.merged_linears import MergedLinears
 from starfill.engine.models.parameters import ParameterSource
 from starfill.engine.models.rotary import rotate
 
@@ -32,7 +32,7 @@ class GroupedQueryAttention:
     ) -> None:
         linears = shape.linears()
         names = ("q_proj", "k_proj", "v_proj")
-        self.qkv = Joined(
+        self.qkv = MergedLinears(
             [source.linear(f"{name}.{part}", *linears[part], bias=qkv_bias) for part in names],
             [linears[part][1] for part in names],
         )

@@ -16,7 +16,7 @@ from starfill.engine.models.activation import ACTIVATIONS, check_activation
 from starfill.engine.models.decoder import Decoder, Rotation, Rows
 from starfill.engine.models.fused import Parts
 from starfill.engine.models.grouped_query import GroupedQueryAttention, Heads
-from starfill.engine.models.merged_linears import Joined
+from starfill.engine.models.merged_linears import MergedLinears
 from starfill.engine.models.norm import RMSNorm
 from starfill.engine.models.parameters import ParameterSource, field, half
 from starfill.engine.models.rotary import Rope, Rotary
@@ -122,7 +122,7 @@ class Block:
             source.linear(f"{name}.mlp.{part}", *shape, bias=config.mlp_bias)
             for part, shape in config.mlp_linears().items()
         )
-        self.gate_up = Joined((gate, up), [config.intermediate_size] * 2)
+        self.gate_up = MergedLinears((gate, up), [config.intermediate_size] * 2)
         self.activation = ACTIVATIONS[config.activation]
 
     def parts(self) -> Parts:

@@ -12,7 +12,7 @@ from starfill.engine.linear.cuda import CudaLinear, side_by_side
 from starfill.engine.linear.select import Linear
 
 
-class Joined:
+class MergedLinears:
     """linears: one for all, or one for each, in their order. widths: output features of each."""
 
     def __init__(self, linears: Sequence[Linear], widths: Sequence[int]) -> None:

@@ -43,7 +43,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """error: None if the code ran to its end, else what stopped it. enforced: the limits that were in force, in words."""
+    """error: None if the code ran to its end, else what stopped it. enforced: the limits that were
+    in force, in words.
+    """
 
     error: str | None
     enforced: tuple[str, ...] = ()

@@ -35,7 +35,7 @@ class Configuration:
         self._client, self._apply, self._fixed = client, apply, fixed
         self._initial: Any = {}
         self._pushed: Any = {}
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
         self._refreshes: NewestWins[str, None] = NewestWins()
 
     def initial(self, options: Any) -> None:
@@ -62,10 +62,10 @@ class Configuration:
                 return  # a newer change follows
         settings, problems = self._parse(pulled)
         for problem in problems:
-            if problem not in self._told:
+            if problem not in self._reported:
                 warning = types.ShowMessageParams(types.MessageType.Warning, f"Starfill: {problem}")
                 self._client.window_show_message(warning)
-        self._told = set(problems)
+        self._reported = set(problems)
         self._apply(settings)
 
     def _parse(self, pulled: Any) -> tuple[Settings, list[str]]:

@@ -10,5 +10,5 @@ if TYPE_CHECKING:
     from pygls.lsp.server import LanguageServer
 
 
-def tell(client: LanguageServer, kind: types.MessageType, sentence: str) -> None:
+def show_message(client: LanguageServer, kind: types.MessageType, sentence: str) -> None:
     client.window_show_message(types.ShowMessageParams(kind, f"Starfill: {sentence}"))

@@ -13,14 +13,14 @@ from starfill.assist.instruct.actions import Action, Placement, actions_for
 from starfill.errors import StarfillError
 from starfill.lsp.client import convert
 from starfill.lsp.client.capabilities import Capabilities
-from starfill.lsp.client.messages import tell
+from starfill.lsp.client.messages import show_message
 from starfill.lsp.client.uris import uri_name
 from starfill.lsp.code_actions.applying import FileEdit, document_edit, note, workspace_edit
 from starfill.lsp.code_actions.listing import ListRequest, listing
 from starfill.lsp.code_actions.preview import Page, Pages, show
 from starfill.lsp.code_actions.request import request_from
 from starfill.lsp.code_actions.run import Stopped
-from starfill.lsp.code_actions.runner import Done, Runner, Understood
+from starfill.lsp.code_actions.runner import BoundRequest, FinishedRun, Runner
 from starfill.lsp.code_actions.tests_edit import home_for, tests_edit
 from starfill.lsp.documents.editor import Editor, Snapshot
 from starfill.lsp.models.instructor_loader import InstructorLoader
@@ -61,24 +61,24 @@ class CodeActions:
         if action.data is None or action.edit is not None:
             return action
         try:
-            understood = self._runner.understood(request_from([action.data]))
-            done = await self._runner.run(understood)
+            bound = self._runner.bound(request_from([action.data]))
+            done = await self._runner.run(bound)
         except StarfillError as error:
-            tell(self._client, types.MessageType.Warning, str(error))
+            show_message(self._client, types.MessageType.Warning, str(error))
             action.data = None
             return action
         except Stopped:
             action.data = None
             return action
-        action.edit = self._edit(done, understood.snapshot)
+        action.edit = self._edit(done, bound.snapshot)
         if done.outcome.warning:
             action.title = f"{action.title} ({done.outcome.warning})"
         return action
 
     def command(self, arguments: Sequence[Any] | None, token: types.ProgressToken | None) -> None:
         """Start to carry out a request; RequestError if it can't be understood. The user sees what comes of it."""
-        understood = self._runner.understood(request_from(arguments))
-        command = asyncio.create_task(self._command(understood, token))
+        bound = self._runner.bound(request_from(arguments))
+        command = asyncio.create_task(self._command(bound, token))
         self._commands.add(command)
         command.add_done_callback(self._commands.discard)
 
@@ -89,29 +89,29 @@ class CodeActions:
         self._runner.closed(uri)
         self._instructors.forget(uri)
 
-    async def _command(self, understood: Understood, token: types.ProgressToken | None) -> None:
+    async def _command(self, bound: BoundRequest, token: types.ProgressToken | None) -> None:
         try:
-            match understood.instruction.action.placement:
+            match bound.instruction.action.placement:
                 case Placement.SHOW:
-                    await self._show(understood, token)
+                    await self._show(bound, token)
                 case Placement.TESTS:
-                    await self._put_tests(understood, await self._runner.run(understood, token=token))
+                    await self._put_tests(bound, await self._runner.run(bound, token=token))
                 case _:
-                    done = await self._runner.run(understood, token=token)
-                    await self._apply(self._edit(done, understood.snapshot), understood.instruction.action)
+                    done = await self._runner.run(bound, token=token)
+                    await self._apply(self._edit(done, bound.snapshot), bound.instruction.action)
         except StarfillError as error:
-            tell(self._client, types.MessageType.Warning, str(error))
+            show_message(self._client, types.MessageType.Warning, str(error))
         except Stopped:
             pass
 
-    def _edit(self, done: Done, snapshot: Snapshot) -> types.WorkspaceEdit:
+    def _edit(self, done: FinishedRun, snapshot: Snapshot) -> types.WorkspaceEdit:
         return self._as_edit(document_edit(done.document, done.edits, snapshot.encoding), done, snapshot.capabilities)
 
-    def _as_edit(self, file: FileEdit, done: Done, capabilities: Capabilities) -> types.WorkspaceEdit:
+    def _as_edit(self, file: FileEdit, done: FinishedRun, capabilities: Capabilities) -> types.WorkspaceEdit:
         """The edit in the form that the client accepts. A warning that it can't show is sent as a message."""
         title, warning = done.outcome.instruction.action.title, done.outcome.warning
         if warning and not capabilities.annotations:
-            tell(self._client, types.MessageType.Warning, f"{_plain(title)}: {warning}")
+            show_message(self._client, types.MessageType.Warning, f"{_plain(title)}: {warning}")
         return workspace_edit(file, note(title, done.model, warning), capabilities)
 
     async def _apply(self, edit: types.WorkspaceEdit, action: Action) -> bool:
@@ -123,13 +123,15 @@ class CodeActions:
             raise StarfillError(f"{_plain(title)}: the editor can't apply the edit: {error.message}") from error
         if not result.applied:
             why = f": {result.failure_reason}" if result.failure_reason else ""
-            tell(self._client, types.MessageType.Info, f"{_plain(title)}: the editor has not applied the edit{why}")
+            show_message(
+                self._client, types.MessageType.Info, f"{_plain(title)}: the editor has not applied the edit{why}"
+            )
         return result.applied
 
-    async def _show(self, understood: Understood, token: types.ProgressToken | None) -> None:
-        page = self._page(understood)
+    async def _show(self, bound: BoundRequest, token: types.ProgressToken | None) -> None:
+        page = self._page(bound)
         try:
-            done = await self._runner.run(understood, lambda text, tokens: page.grow(text), token)
+            done = await self._runner.run(bound, lambda text, tokens: page.grow(text), token)
         except StarfillError as error:
             page.drop(str(error))
             raise
@@ -138,23 +140,23 @@ class CodeActions:
             raise
         outcome = done.outcome
         text = f"{outcome.text}\n\n*{outcome.warning}*" if outcome.warning else outcome.text
-        await page.end(text, _where(understood.instruction.document, outcome.span))
+        await page.end(text, _where(bound.instruction.document, outcome.span))
 
-    def _page(self, understood: Understood) -> Page:
-        instruction = understood.instruction
+    def _page(self, bound: BoundRequest) -> Page:
+        instruction = bound.instruction
         where = _where(instruction.document, instruction.selection)
-        return self.pages.open(_plain(instruction.action.title), where, understood.snapshot.capabilities)
+        return self.pages.open(_plain(instruction.action.title), where, bound.snapshot.capabilities)
 
-    async def _put_tests(self, understood: Understood, done: Done) -> None:
+    async def _put_tests(self, bound: BoundRequest, done: FinishedRun) -> None:
         """Put tests into the project's test file, or into a new document; show them as text in an editor that can do
         neither.
         """
-        instruction, snapshot = understood.instruction, understood.snapshot
+        instruction, snapshot = bound.instruction, bound.snapshot
         document, text, capabilities = instruction.document, done.outcome.text, snapshot.capabilities
         home = await home_for(document, self._editor.folders)
         file = tests_edit(document, text, home, self._editor.documents.at, snapshot.encoding, capabilities)
         if file is None:
-            await self._page(understood).end(text, _where(document, done.outcome.span))
+            await self._page(bound).end(text, _where(document, done.outcome.span))
         elif await self._apply(self._as_edit(file, done, capabilities), instruction.action) and capabilities.shows:
             await show(self._client, file.uri)
 

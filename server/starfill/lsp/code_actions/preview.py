@@ -22,7 +22,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from starfill.lsp.client.capabilities import Capabilities
-from starfill.lsp.client.messages import tell
+from starfill.lsp.client.messages import show_message
 from starfill.util.daemon_thread import in_daemon_thread
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class _VirtualPage:
         self._client.workspace_text_document_content_refresh(types.TextDocumentContentRefreshParams(self._uri))
 
 
-class _Unseen:
+class _BufferedPage:
     """A text that can only be shown when it is complete."""
 
     def grow(self, text: str) -> None: ...
@@ -138,7 +138,7 @@ class _Unseen:
     def drop(self, why: str) -> None: ...
 
 
-class _FilePage(_Unseen):
+class _FilePage(_BufferedPage):
     def __init__(self, client: LanguageServer, pages: Pages, name: str, title: str) -> None:
         self._client, self._pages, self._name, self._title = client, pages, name, title
 
@@ -151,12 +151,12 @@ class _FilePage(_Unseen):
             await _MessagePage(self._client).end(text, where)
 
 
-class _MessagePage(_Unseen):
+class _MessagePage(_BufferedPage):
     def __init__(self, client: LanguageServer) -> None:
         self._client = client
 
     async def end(self, text: str, where: str) -> None:
-        tell(self._client, types.MessageType.Info, f"{where}\n{text}")
+        show_message(self._client, types.MessageType.Info, f"{where}\n{text}")
 
 
 def _titled(title: str, where: str, text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from starfill.assist.instruct.actions import Action, free
+from starfill.assist.instruct.actions import Action, custom_action
 from starfill.errors import RequestError
 from starfill.text.document import Document
 from starfill.text.position import Encoding, Position, Range, Span
@@ -40,7 +40,7 @@ class ActionRequest:
     def chosen(self, actions: Sequence[Action], language_id: str) -> Action:
         """The action that is meant. Raises RequestError if there is none of that name for this language."""
         if self.instruction:
-            return free(self.instruction)
+            return custom_action(self.instruction)
         for action in actions:
             if action.name == self.action:
                 return action

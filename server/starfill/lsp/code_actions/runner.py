@@ -38,7 +38,7 @@ COUNTING = 0.1  # seconds between two reports of the number of tokens
 
 
 @dataclass(frozen=True, slots=True)
-class Understood:
+class BoundRequest:
     """A request as it was when it came in: what to do with which part of which version of a document."""
 
     snapshot: Snapshot
@@ -46,7 +46,7 @@ class Understood:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class FinishedRun:
     """The outcome of an instruction. document: the present version. edits: of that version. model: the answer's
     author.
     """
@@ -65,7 +65,7 @@ class Runner:
         self._runs: dict[str, set[Run]] = {}
         self._history = EditHistory()
 
-    def understood(self, request: ActionRequest) -> Understood:
+    def bound(self, request: ActionRequest) -> BoundRequest:
         """Raises RequestError if the document or the action doesn't exist, or the range makes no sense."""
         snapshot = self._editor.snapshot(request.uri)
         if snapshot is None:
@@ -73,7 +73,7 @@ class Runner:
         document = snapshot.document
         action = request.chosen(actions_for(snapshot.settings, document.language_id), document.language_id)
         instruction = Instruction(document, self._selection(request, snapshot), action, request.problem)
-        return Understood(snapshot, instruction)
+        return BoundRequest(snapshot, instruction)
 
     def _selection(self, request: ActionRequest, snapshot: Snapshot) -> Span:
         """The selection, moved along with what was typed elsewhere since the actions were listed."""
@@ -88,23 +88,23 @@ class Runner:
 
     async def run(
         self,
-        understood: Understood,
+        bound: BoundRequest,
         on_text: OnText = lambda text, tokens: None,
         token: types.ProgressToken | None = None,
-    ) -> Done:
+    ) -> FinishedRun:
         """Carry out a request. Raises StarfillError, with a sentence, for every refusal; Stopped if nobody needs a
         message.
 
         token: of the client's own progress. Cancelling stops the model before its next token.
         """
-        reason = self._editor.refusal(understood.instruction.document)
+        reason = self._editor.refusal(bound.instruction.document)
         if reason is not None:
             raise RequestError(reason)
         with self._status.busy():
-            return await self._run(understood, on_text, token)
+            return await self._run(bound, on_text, token)
 
-    async def _run(self, understood: Understood, on_text: OnText, token: types.ProgressToken | None) -> Done:
-        instruction, encoding = understood.instruction, understood.snapshot.encoding
+    async def _run(self, bound: BoundRequest, on_text: OnText, token: types.ProgressToken | None) -> FinishedRun:
+        instruction, encoding = bound.instruction, bound.snapshot.encoding
         document, action = instruction.document, instruction.action
         code = selected_lines(document, instruction.selection) or instruction.selection
         run = Run(code, encoding, edits=action.placement in LAZY)
@@ -117,7 +117,7 @@ class Runner:
             now = self._editor.documents.get(document.uri)
             if now is None:
                 raise Stopped
-            return Done(outcome, now, run.moved(outcome), model)
+            return FinishedRun(outcome, now, run.moved(outcome), model)
         except (StarfillError, Stopped):
             raise
         except Exception as error:

@@ -49,8 +49,9 @@ class Assistant(Protocol):
         """The model that suggests while the engine of `info` can't be reached; None if nobody does."""
         ...
 
-    def watch(self, told: Callable[[str | None], None]) -> None:
-        """told: called from any thread. With a sentence when a remote engine begins to fail, with None when it works
+    def watch(self, on_trouble: Callable[[str | None], None]) -> None:
+        """on_trouble: called from any thread. With a sentence when a remote engine begins to fail, with None when it
+        works
         again.
 
         Also with a sentence if a local engine goes on with less memory than before.

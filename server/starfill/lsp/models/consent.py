@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lsprotocol import types
 
 from starfill.errors import ConsentError, StarfillError
-from starfill.lsp.client.messages import tell
+from starfill.lsp.client.messages import show_message
 from starfill.lsp.client.questions import choice
 from starfill.lsp.models.backend import Backend
 from starfill.util.daemon_thread import in_daemon_thread
@@ -43,7 +43,7 @@ class EngineConsents:
         try:
             await asyncio.wrap_future(in_daemon_thread(lambda: self._backend.allow(origin)))
         except StarfillError as error:
-            tell(self._client, types.MessageType.Error, str(error))
+            show_message(self._client, types.MessageType.Error, str(error))
             return False
         del self._asked[origin]  # whoever needed the engine doesn't any more
         return True

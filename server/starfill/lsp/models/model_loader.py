@@ -11,7 +11,7 @@ from lsprotocol import types
 
 from starfill.config.settings import Settings
 from starfill.errors import ConsentError, EngineError, NotPulledError, StarfillError
-from starfill.lsp.client.messages import tell
+from starfill.lsp.client.messages import show_message
 from starfill.lsp.models.backend import Assistant, Backend
 from starfill.lsp.models.background_work import run_with_progress
 from starfill.lsp.models.consent import EngineConsents
@@ -107,11 +107,11 @@ class ModelLoader:
         self._on_trouble(loaded, None)
         loop = asyncio.get_running_loop()
 
-        def told(trouble: str | None) -> None:
+        def on_trouble(trouble: str | None) -> None:
             with suppress(RuntimeError):  # the loop is closed: the server has ended
                 loop.call_soon_threadsafe(self._on_trouble, loaded, trouble)
 
-        loaded.watch(told)
+        loaded.watch(on_trouble)
 
     def _on_trouble(self, assistant: Assistant, trouble: str | None) -> None:
         """A remote engine fails, or works again: this is shown as the status, never as a message. A local engine goes
@@ -141,13 +141,13 @@ class ModelLoader:
         loop = asyncio.get_running_loop()
 
         def work(report: OnProgress) -> Assistant:
-            def told(fraction: float, message: str) -> None:
+            def report_twice(fraction: float, message: str) -> None:
                 report(fraction, message)
                 loop.call_soon_threadsafe(self._status.progress, fraction)
 
             if old is not None:
                 old.close()
-            return self._backend.load(settings, told)
+            return self._backend.load(settings, report_twice)
 
         title, failed = "Starfill: loading the model", f'The model "{settings.model}" could not be loaded'
         if settings.completes_remotely:
@@ -250,7 +250,7 @@ class ModelLoader:
         self._status.set(ServerStatus(state, message, model, device))
 
     def _show(self, kind: types.MessageType, message: str) -> None:
-        tell(self._client, kind, message)
+        show_message(self._client, kind, message)
 
 
 def _canonical(repository: str) -> str:

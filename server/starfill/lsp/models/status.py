@@ -34,7 +34,7 @@ class Status:
 
     def set(self, status: ServerStatus) -> None:
         self._status = status
-        self._tell()
+        self._notify()
 
     def progress(self, fraction: float) -> None:
         """The progress of a load or download. The client is notified of whole percents."""
@@ -44,29 +44,29 @@ class Status:
     def pause(self, why: str) -> None:
         """Show "paused" instead of "ready" while there is a reason; "" for none."""
         self._paused = why
-        self._tell()
+        self._notify()
 
     @contextmanager
     def busy(self, after: float = 0.0) -> Iterator[None]:
         """Show "busy" instead of "ready" or "paused" inside, once that lasts longer than `after` seconds."""
         self._computing += 1
-        later = asyncio.get_running_loop().call_later(after, self._tell)
+        later = asyncio.get_running_loop().call_later(after, self._notify)
         if not after:
-            self._tell()
+            self._notify()
         try:
             yield
         finally:
             later.cancel()
             self._computing -= 1
             if not self._computing:
-                self._tell()
+                self._notify()
 
     @property
     def why_not(self) -> str:
         """Why there are no suggestions while the server has no model."""
         return self._status.message if self._status.state == "error" else "the model is still loading"
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         seen = self._seen
         if seen != self._sent:
             self._sent = seen
