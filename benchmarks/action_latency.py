@@ -25,7 +25,8 @@ from latency.summary import quantile
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))  # the language client that the tests use
 from lsp.asking import ask_actions, from_server, instruct
-from lsp.client import Client, position, replace
+from lsp.client import Client
+from lsp.params import position, replace
 from lsp.profiles import ANSWERS, FULL
 from peers.starfill_server import PATIENCE, ready
 

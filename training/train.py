@@ -94,7 +94,7 @@ def held_out_chunks(documents: list[Document], tokenizer: Tokenizer, length: int
 
 @torch.no_grad()
 def bits_per_byte(model: LanguageModel, held_out: HeldOut, batch: int) -> float:
-    """A quick look during training; the model card's figures come from evaluate.py."""
+    """A quick look during training; the model card's figures come from measures/evaluate.py."""
     nats = 0.0
     for ids in torch.split(held_out.ids.to(next(model.parameters()).device), batch):
         start = torch.zeros(len(ids), dtype=torch.long, device=ids.device)

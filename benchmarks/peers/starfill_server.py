@@ -15,7 +15,8 @@ from typing import Any
 from starfill.engine.loading.inspect import inspect
 
 sys.path.append(str(Path(__file__).parents[2] / "tests"))  # the language client that the tests use
-from lsp.client import Client, replace
+from lsp.client import Client
+from lsp.params import replace
 from peers.peer import Answer, Ask
 from traces.typist import Change, Place
 

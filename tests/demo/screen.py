@@ -14,7 +14,7 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from lsp.scripted import COMMAND
+from lsp.servers.scripted import COMMAND
 from starfill.demo.app import Demo
 from starfill.demo.buffer import Buffer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from editors.found import missing, needed
 from editors.screen import PATIENCE, STARFILL, private, saved, screen, until
 
 HERE = Path(__file__).parent / "emacs"
-PACKAGE = ROOT / "clients/emacs/starfill.el"
+PACKAGE = ROOT / "clients/emacs"
 WITH_PACKAGE, ALONE = "(require 'starfill)", '("/path'
 SOURCE = "import json\n\n\ndef load(größe):\n    with open(größe) as file: return json"
 
@@ -51,11 +52,12 @@ def test_in_batch_mode(emacs: Path, tmp_path: Path, tests: str, kind: str) -> No
 
 
 def test_the_package_compiles_without_warnings(emacs: Path, tmp_path: Path) -> None:
-    copy = tmp_path / PACKAGE.name
-    copy.write_bytes(PACKAGE.read_bytes())
-    check = f'(progn (require (quote checkdoc)) (checkdoc-file "{copy}"))'
-    assert batch(emacs, tmp_path, "-f", "batch-byte-compile", copy) == ""
-    assert batch(emacs, tmp_path, "--eval", check) == ""
+    copies = [Path(shutil.copy(file, tmp_path)) for file in sorted(PACKAGE.glob("*.el"))]
+    assert len(copies) == 3
+    files = " ".join(f'"{copy}"' for copy in copies)
+    check = f"(progn (require (quote checkdoc)) (mapc (function checkdoc-file) (list {files})))"
+    assert batch(emacs, tmp_path, "-L", tmp_path, "-f", "batch-byte-compile", *copies) == ""
+    assert batch(emacs, tmp_path, "-L", tmp_path, "--eval", check) == ""
 
 
 def test_on_a_screen(emacs: Path, tmp_path: Path) -> None:

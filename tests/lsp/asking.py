@@ -6,7 +6,8 @@ import os
 import signal
 from typing import Any
 
-from lsp.client import Client, position
+from lsp.client import Client
+from lsp.params import position
 
 Place = tuple[int, int]
 CREATE = "window/workDoneProgress/create"

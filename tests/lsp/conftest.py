@@ -4,7 +4,7 @@ from contextlib import ExitStack
 import pytest
 
 from lsp.client import Client
-from lsp.scripted import COMMAND, IMPORTS
+from lsp.servers.scripted import COMMAND, IMPORTS
 from lsp.warm import WarmPython
 
 REAL = ("starfill.app.backend", "starfill.cli.main", "starfill.lsp.transport", "torch", "transformers", "tokenizers")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from lsp.client import INLINE, Client, position
+from lsp.client import Client
+from lsp.params import INLINE, position
 
 NOTEBOOKS = INLINE | {"notebookDocument": {"synchronization": {}}}
 """Capabilities of an editor that has notebooks."""

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lsp.client import Client, ResponseError, replace
+from lsp.client import Client
+from lsp.connection import ResponseError
 from lsp.notebook import NOTEBOOKS, Notebook
+from lsp.params import replace
 from lsp.warm import WarmPython
 
 COMMAND = [sys.executable, "-m", "starfill", "--stdio"]

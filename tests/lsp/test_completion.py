@@ -1,7 +1,8 @@
 import pytest
 from lsprotocol import types
 
-from lsp.client import ResponseError, position, replace
+from lsp.connection import ResponseError
+from lsp.params import position, replace
 from starfill.lsp.client import convert
 from starfill.lsp.client.capabilities import Capabilities
 from starfill.text.document import Document

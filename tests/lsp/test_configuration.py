@@ -2,7 +2,7 @@ from itertools import groupby
 
 import pytest
 
-from lsp.client import INLINE
+from lsp.params import INLINE
 
 URI = "file:///a.py"
 PULL = INLINE | {"workspace": {"configuration": True, "didChangeConfiguration": {"dynamicRegistration": True}}}

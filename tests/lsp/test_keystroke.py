@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from lsp.client import Client, replace
+from lsp.client import Client
+from lsp.params import replace
 from lsp.warm import WarmPython
 
-COMMAND = [sys.executable, str(Path(__file__).parent / "instant_server.py")]
+COMMAND = [sys.executable, str(Path(__file__).parent / "servers/instant_server.py")]
 SOURCE = Path(inspect.__file__).read_text(encoding="utf-8").split("\n")
 TYPED = "    result = self.name(value, not None)  # a comment"
 

@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
-from lsp.client import PATIENCE, Client, ResponseError
-from lsp.scripted import COMMAND
+from lsp.client import Client
+from lsp.connection import PATIENCE, ResponseError
+from lsp.servers.scripted import COMMAND
 
 URI = "file:///a.py"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lsp.asking import go_on
-from lsp.client import replace
+from lsp.params import replace
 from starfill.lsp.statistics import Statistics
 from starfill.text.document import Document
 from starfill.text.position import Edit

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import select
 import socket
 import threading
@@ -18,7 +17,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from remote.grammars import unescaped, unquoted
+
 Prompt = str | list[int]
+
 TICK = 0.005  # seconds between two looks at whether the client is still there
 
 
@@ -296,22 +298,3 @@ class _Handler(BaseHTTPRequestHandler):
         data = text.encode()
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
         self.wfile.flush()
-
-
-def unquoted(grammar: str) -> str:
-    """The text that a grammar of ours begins with, read as llama.cpp reads it."""
-    if not (found := re.fullmatch(r'root ::= "((?:[^"\\]|\\.)*)" \.\*', grammar, re.DOTALL)):
-        return ""
-    meant = {"n": "\n", "r": "\r", "t": "\t"}
-
-    def char(match: re.Match[str]) -> str:
-        return chr(int(match[1], 16)) if match[1] else meant.get(match[2], match[2])
-
-    return re.sub(r"\\(?:x([0-9A-Fa-f]{2})|(.))", char, found[1], flags=re.DOTALL)
-
-
-def unescaped(regex: str) -> str:
-    """The text that a regular expression of ours begins with."""
-    meant = {"n": "\n", "r": "\r", "t": "\t"}
-    text = regex.removesuffix("[\\s\\S]*")
-    return re.sub(r"\\(.)", lambda found: meant.get(found[1], found[1]), text, flags=re.DOTALL)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from remote.fake_engine import unescaped, unquoted
+from remote.grammars import unescaped, unquoted
 from starfill.jobs import Sampling
 from starfill.remote.apis.api import Ask, Piece, count_of
 from starfill.remote.discovery import KINDS

@@ -20,7 +20,8 @@ from statistics import median
 
 if __name__ == "__main__":
     sys.path.append(str(Path(__file__).parent.parent))
-from lsp.client import Client, replace
+from lsp.client import Client
+from lsp.params import replace
 
 COMMAND = [sys.executable, "-m", "starfill", "serve", "--stdio"]
 OPTIONS = {"cacheBytes": 6 << 20, "maxNewTokens": 16, "contextTokens": 256}  # a budget that is soon full

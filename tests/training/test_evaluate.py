@@ -8,9 +8,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-import answers
-import evaluate
-from bits import bits_per_byte
+from measures import answers, evaluate
+from measures.bits import bits_per_byte
 from model import make_config, make_model
 from starfill.evaluation.cursors import SourceFile
 from starfill.evaluation.score import Line

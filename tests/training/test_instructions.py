@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from instructions import behaviour, build, conditions, loops, paths, speed, strings
-from instructions.annotations import typed
+from instructions import build
 from instructions.crop import dedented
-from instructions.describe import commented, described
-from instructions.fixes import FAULTS, faults
-from instructions.names import functions, local_variables, renamed, with_unused_variable
 from instructions.phrasing import WORDINGS
 from instructions.source import Edit, Source, apply
+from instructions.tasks import conditions, loops, paths, speed, strings
+from instructions.tasks.annotations import typed
+from instructions.tasks.describe import commented, described
+from instructions.tasks.fixes import FAULTS, faults
+from instructions.tasks.names import functions, local_variables, renamed, with_unused_variable
 from starfill.assist.instruct.actions import INSTRUCTIONS
 
 TABLE = {
@@ -145,6 +146,8 @@ TABLE = {
     ],
     with_unused_variable: [("x = 1", None)],
 }
+
+
 ROWS = [pytest.param(f, *row, id=f"{f.__name__} {i}") for f, rows in TABLE.items() for i, row in enumerate(rows)]
 
 
@@ -233,34 +236,6 @@ def test_every_fault_breaks_one_place() -> None:
     assert [f.problem for f in found["without_self"]] == ["Undefined name `rate`"]
     for fault in faults(source, Random(0)):
         assert apply(BEFORE, [fault.edit]) != BEFORE
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "loose", "verdict"),
-    [
-        ("def f(n):\n    return n > 1", "def g(n):\n    return not n <= 1", False, "same"),
-        ("def f(n):\n    return n > 1", "def f(n):\n    return n >= 1", False, "same"),  # n is 3, 0 and -2
-        ("def f(n):\n    return n > 0", "def f(n):\n    return n >= 0", False, "different"),
-        ("x = [y.z() for y in self.ys]", "x = []\nfor y in self.ys:\n    x.append(y.z())", True, "same"),
-        ("x = [y.z() for y in self.ys]", "x = []\nfor y in self.ys:\n    x.append(y.w())", True, "different"),
-        ("self.a = 1\nself.b = 2", "self.b = 2\nself.a = 1", False, "different"),
-        ("import os", "import os", False, "unknown"),
-        ("x = y.__class__", "x = y.__class__", False, "unknown"),
-        ("while True:\n    pass", "while True:\n    pass", False, "unknown"),
-        ("raise Wrong(a)", "raise Wrong(a)", False, "unknown"),
-    ],
-)  # fmt: skip
-def test_behaviour(before: str, after: str, loose: bool, verdict: str) -> None:
-    assert behaviour.verdict(before, after, loose) == verdict
-
-
-def test_code_runs_in_a_child_that_can_hang_or_die_alone() -> None:
-    endless = "def f(n):\n    return [x for x in iter(int, 1)]"
-    requests = [{"before": endless, "after": endless, "loose": False}, {"code": "def f(n, s):\n    return s * n"}]
-    assert list(behaviour.ask(requests)) == [
-        None,
-        [[[3, "abc"], "'abcabcabc'"], [[0, ""], "''"], [[-2, "Two words"], "''"]],
-    ]
 
 
 def test_edits_inside_others_are_left_out_and_columns_are_bytes() -> None:

@@ -19,23 +19,22 @@ from random import Random
 
 from tqdm import tqdm
 
-from instructions import (
+from instructions import behaviour, phrasing
+from instructions.crop import Cropper, whole_lines
+from instructions.example import Example
+from instructions.source import Edit, Source
+from instructions.tasks import (
     annotations,
-    behaviour,
     conditions,
     describe,
     fixes,
     loops,
     names,
     paths,
-    phrasing,
     speed,
     strings,
     written_tests,
 )
-from instructions.crop import Cropper, whole_lines
-from instructions.example import Example
-from instructions.source import Edit, Source
 
 TRAINING = Path(__file__).parent.parent
 MAX_CHARS = 1000  # of an example: some 300 tokens

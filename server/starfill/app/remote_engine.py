@@ -81,7 +81,7 @@ def _family(settings: Settings, names: list[str], *, needed: bool) -> str:
         return found.name
     if needed:
         raise SettingsError(
-            f'The name "{names[-1]}" doesn\'t tell how that model is spoken to: set "starfill.engine.family" to its '
+            f'The name "{names[-1]}" doesn\'t tell the family of that model: set "starfill.engine.family" to its '
             'family, or "starfill.engine.tokenizer" to a model here that has its tokenizer'
         )
     return "auto"

@@ -29,7 +29,7 @@ def engine_options(command: Any) -> Any:
         click.option("--engine-api-key-env", metavar="NAME", default="", help="The variable that holds its key."),
         click.option("--engine-tokenizer", metavar="MODEL", default="", help="A model here with its tokenizer."),
         click.option(
-            "--engine-family", default="auto", help="How its model is spoken to; told from its name without it."
+            "--engine-family", default="auto", help="The family of its model; without it, told from the model's name."
         ),
         click.option("--engine-model", metavar="NAME", default="", help="Its model, where it has several."),
         click.option(
@@ -48,7 +48,7 @@ def model_options(command: Any) -> Any:
     command = engine_options(command)
     for option in (
         click.option("--layout", default="auto", help="auto, anchored-psm, psm, spm or prefix."),
-        click.option("--family", default="auto", help="How the model is spoken to; told from its files without it."),
+        click.option("--family", default="auto", help="The family of the model; without it, told from its files."),
         click.option("--device", default="auto", help="auto, cpu or cuda."),
         click.option(
             "--model", default="bundled", help="A folder or a pulled repository; the bundled model without it."

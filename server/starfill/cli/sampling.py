@@ -39,7 +39,7 @@ def sampling_options(command: Any) -> Any:
             "--temperature", type=click.FloatRange(0, 2), help=f"{VARIED} for several samples; greedy without it."
         ),
         click.option("--samples", default=1, show_default=True, type=click.IntRange(1), help="Answers to each prompt."),
-        click.option("--family", default="auto", help="How the model is spoken to; told from its files without it."),
+        click.option("--family", default="auto", help="The family of the model; without it, told from its files."),
         click.option("--device", default="auto", help="auto, cpu or cuda."),
         click.option("--model", default="bundled", help="A checkpoint folder; the bundled model without it."),
     ):

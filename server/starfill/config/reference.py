@@ -1,7 +1,6 @@
 """The settings as documentation.
 
-`python -m starfill.config.reference` prints the table of docs/settings.md, with `--json` a schema for the settings page of
-an editor.
+`python -m starfill.config.reference` prints the table of docs/settings.md, with `--json` the schema for an editor.
 """
 
 from __future__ import annotations

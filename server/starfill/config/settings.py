@@ -53,7 +53,7 @@ class Settings:
         default="auto",
         metadata=about(
             one_of_values("auto", *FAMILY_NAMES),
-            "How the model is spoken to: the prompts that its family was trained with; `auto` tells it from its files.",
+            "The family of the model, which decides its prompts; `auto` tells it from the model's files.",
         ),
     )
     layout: str = field(
@@ -127,7 +127,7 @@ class Settings:
         default=(),
         metadata=about(
             Allowed("a list of globs", texts, TEXTS),
-            'Files that are never looked at, like `"**/*.env"` or `"secrets"` (all in a folder of that name).',
+            'Files that are never read, like `"**/*.env"` or `"secrets"` (all in a folder of that name).',
         ),
     )
 

@@ -4,7 +4,7 @@ import pytest
 
 from lsp.client import Client
 from lsp.profiles import ANSWERS, FULL, MEDIUM, MINIMAL
-from lsp.scripted import COMMAND
+from lsp.servers.scripted import COMMAND
 from lsp.warm import WarmPython
 
 OWN = [

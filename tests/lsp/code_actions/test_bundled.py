@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from lsp.asking import action, apply, ask_resolve, execute, from_server, messages, progress_of
-from lsp.client import Client, ResponseError
+from lsp.client import Client
+from lsp.connection import ResponseError
 from lsp.profiles import ANSWERS, FULL
 
 COMMAND = [sys.executable, "-m", "starfill", "--stdio"]

@@ -5,7 +5,8 @@ import itertools
 import pytest
 
 from lsp.asking import action, apply, execute, from_server, instruct, messages, notes, open_gate, progress_of
-from lsp.client import ResponseError, position, replace, silence
+from lsp.connection import ResponseError
+from lsp.params import position, replace, silence
 
 NUMBERS = itertools.count()
 APPLY = "workspace/applyEdit"

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from lsp.asking import action, ask_actions, ask_resolve, diagnostic
-from lsp.client import replace
+from lsp.params import replace
 from lsp.profiles import FULL, MEDIUM
 from starfill.code.languages import tree_of
 

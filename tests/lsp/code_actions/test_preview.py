@@ -9,9 +9,9 @@ from urllib.parse import unquote
 import pytest
 
 from lsp.asking import action, execute, from_server, instruct, messages, notes, open_gate
-from lsp.client import position
+from lsp.params import position
 from lsp.profiles import ANSWERS, FULL, MEDIUM
-from lsp.scripted import PAUSE
+from lsp.servers.scripted import PAUSE
 from starfill.lsp.code_actions.preview import GONE, KEPT
 
 NUMBERS = itertools.count()

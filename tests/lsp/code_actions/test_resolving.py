@@ -16,7 +16,8 @@ from lsp.asking import (
     open_gate,
     progress_of,
 )
-from lsp.client import ResponseError, replace
+from lsp.connection import ResponseError
+from lsp.params import replace
 from starfill.lsp.documents.edit_history import KEPT
 
 NUMBERS = itertools.count()

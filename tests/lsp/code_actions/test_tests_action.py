@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from lsp.asking import action, apply, execute, from_server, instruct, messages
-from lsp.client import Client, position, silence
+from lsp.client import Client
+from lsp.params import position, silence
 from lsp.profiles import ANSWERS, FULL, MEDIUM
-from lsp.scripted import COMMAND
+from lsp.servers.scripted import COMMAND
 from starfill.lsp.code_actions.tests_file import Home, appended, file_name, home_of
 from starfill.text.document import Document
 

@@ -3,7 +3,8 @@
 import pytest
 
 from lsp.asking import CREATE, action, ask_actions, ask_resolve, from_server, go_on, messages, notes
-from lsp.client import ResponseError, silence
+from lsp.connection import ResponseError
+from lsp.params import silence
 from lsp.profiles import ANSWERS, FULL
 
 URI = "file:///two.py"

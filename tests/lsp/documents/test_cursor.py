@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lsp.client import Client, replace
+from lsp.client import Client
+from lsp.params import replace
 from starfill.lsp.completion_position import cursor_after
 from starfill.text.document import Change, Document
 from starfill.text.position import Encoding, Position, Range

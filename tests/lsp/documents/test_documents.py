@@ -2,7 +2,7 @@
 
 import pytest
 
-from lsp.client import INLINE, position, replace
+from lsp.params import INLINE, position, replace
 
 URI = "file:///a.py"
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from lsp.asking import ask_actions, messages, open_gate
-from lsp.client import Client, ResponseError, position, replace
+from lsp.client import Client
+from lsp.connection import ResponseError
+from lsp.params import position, replace
 from starfill.config.access_policy import AccessPolicy
 from starfill.config.settings import Settings
 from starfill.errors import RequestError

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from lsp.asking import action, apply, messages, notes
-from lsp.client import INLINE, Client, position, replace
+from lsp.client import Client
 from lsp.code_actions.conftest import ready_client
 from lsp.notebook import MARKDOWN, NOTEBOOKS, Notebook, empty_at
+from lsp.params import INLINE, position, replace
 from lsp.profiles import FULL
-from lsp.scripted import COMMAND
+from lsp.servers.scripted import COMMAND
 from lsp.warm import WarmPython
 
 

@@ -7,7 +7,8 @@ from itertools import groupby
 import pytest
 
 from lsp.asking import go_on
-from lsp.client import INLINE, ResponseError, silence
+from lsp.connection import ResponseError
+from lsp.params import INLINE, silence
 
 URI = "file:///a.py"
 ASK = "window/showMessageRequest"

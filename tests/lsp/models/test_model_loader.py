@@ -1,5 +1,5 @@
 from lsp.asking import CREATE, from_server, go_on
-from lsp.client import INLINE, silence
+from lsp.params import INLINE, silence
 
 URI = "file:///a.py"
 

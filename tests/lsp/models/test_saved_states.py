@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from lsp.client import Client, replace
+from lsp.client import Client
+from lsp.params import replace
 from lsp.warm import WarmPython
 from starfill.cli.main import main
 

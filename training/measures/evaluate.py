@@ -19,8 +19,8 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import answers
-from bits import bits_per_byte
+from measures import answers
+from measures.bits import bits_per_byte
 from starfill.cli.options import opened, settings_from
 from starfill.cli.sampling import bar, generation_bar
 from starfill.cli.scoring import judged
@@ -38,7 +38,7 @@ from starfill.jobs import Sampling
 from starfill.quantize.calibration import CalibrationSample
 from starfill.quantize.make import Request, make
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 BUNDLED = HERE.parent / "server" / "starfill" / "bundled"
 BEGIN, END = "<!-- figures: made by `make evaluate-bundled` -->", "<!-- end of figures -->"
 # Each layout with token healing and without; in plain PSM the prompt ends with a sentinel, so there is nothing to heal.

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 
 from instructions.crop import MAX_CHARS, dedented, whole_lines
-from instructions.names import Function, functions
 from instructions.source import Edit, Source, apply
+from instructions.tasks.names import Function, functions
 
 
 def parameters(function: Function) -> list[tuple[ast.arg, ast.expr | None]]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from instructions.crop import dedented, whole_lines
-from instructions.names import functions
 from instructions.source import Edit, Source, apply
+from instructions.tasks.names import functions
 
 MAX_SUMMARY = 200  # characters
 MIN_SUMMARY_WORDS = 3

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from lsp.client import Client, replace
+from lsp.client import Client
+from lsp.params import replace
 from remote.fake_engine import FakeEngine, Fault
 from remote.opened import wait_for
 

@@ -1,213 +1,33 @@
-"""Two assistants as one: which of them answers, and what of that is told."""
+"""A remote engine with a local one behind it: requests, settings, and reconnecting."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from dataclasses import replace
 
 import pytest
 
-from assist.toy import INFO, ByHeart, ToyTokenizer, dialect, doc
+from assist.completion.fallback.two_engines import (
+    AWAY,
+    BROKEN,
+    DIALECT,
+    HERE,
+    LONG,
+    TOKENIZER,
+    URI,
+    Pair,
+    ask,
+    text,
+    until,
+)
+from assist.toy import ByHeart, dialect, doc
 from starfill.assist.completion.assistant import SUPERSEDED, Assistant
-from starfill.assist.completion.fallback import MISSES, REST, FallbackAssistant
+from starfill.assist.completion.fallback import REST, FallbackAssistant
 from starfill.assist.completion.result import Completion
 from starfill.config.settings import Settings
 from starfill.errors import EngineError, RequestError, SettingsError
-from starfill.jobs import Job, Priority, Result, Ticket
 from starfill.text.document import Document
-
-TOKENIZER = ToyTokenizer()
-DIALECT = dialect(TOKENIZER.special)
-AWAY = replace(INFO, name="away", device="https://engine.example.com")
-HERE = replace(INFO, name="here")
-URI = "file:///a.py"
-BROKEN = EngineError("https://engine.example.com can't be reached (refused)", again=True)
-SOON, LONG = 50, 60_000  # ms: a budget that a held job exceeds, and one that nothing exceeds
-T = TypeVar("T")
-
-
-@dataclass
-class Away(ByHeart):
-    """The engine elsewhere: `error`, when given, is what its jobs end with."""
-
-    error: EngineError | None = None
-    told: Callable[[str | None], None] = lambda trouble: None
-
-    def submit(self, job: Job) -> Ticket:
-        if self.error is None or job.priority is Priority.IDLE:
-            return super().submit(job)
-        self.jobs.append(job)
-        future: Future[Result] = Future()
-        future.set_exception(self.error)
-        return Ticket(future, lambda: None)
-
-
-@dataclass
-class Pair:
-    """Both engines, the assistant over their assistants, what it told, and a clock to turn."""
-
-    away: Away = field(default_factory=lambda: Away(TOKENIZER, "x = value + away\n", AWAY))
-    here: ByHeart = field(default_factory=lambda: ByHeart(TOKENIZER, "x = value - here\n", HERE))
-    told: list[str | None] = field(default_factory=list)
-    now: float = 0.0
-    budget: int = LONG
-    found: Callable[[], Assistant] | None = None  # what reaches an engine that isn't there at first
-    missing: EngineError | None = None
-    more: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def settings(self) -> Settings:
-        url = AWAY.device
-        return Settings(engine_url=url, engine_latency_budget_ms=self.budget, multi_line="never", **self.more)
-
-    def first(self) -> Assistant:
-        return Assistant(self.away, TOKENIZER, DIALECT, self.settings)
-
-    async def held_is_late(self, work: Awaitable[T], seconds: float) -> T:
-        """Instead of waiting: what is held takes too long, and nothing else does."""
-        task = asyncio.ensure_future(work)
-        if self.away.gate is None or self.away.gate.is_set():
-            return await task
-        await self.away.asked(len(self.away.jobs) + 1)
-        task.cancel()
-        await asyncio.wait([task])
-        raise asyncio.TimeoutError
-
-    def run(self, script: Callable[[FallbackAssistant], Coroutine[Any, Any, None]], **time: Any) -> None:
-        second = Assistant(self.here, TOKENIZER, DIALECT, self.settings)
-        first = self.missing or self.first()
-        either = FallbackAssistant(first, second, self.settings, self.found or self.first, lambda: self.now, **time)
-        either.watch(self.told.append)
-        try:
-            asyncio.run(asyncio.wait_for(script(either), 20))
-        finally:
-            either.close()
-        assert self.here.closed and (self.away.closed or either.remote is None)
-
-
-async def ask(either: FallbackAssistant, marked: str = "x = ‸\n", version: int = 1, **options: Any) -> Completion:
-    return await either.complete(*doc(marked, version), **options)
-
-
-def text(completion: Completion) -> str:
-    return completion.items[0].text
-
-
-async def until(condition: Callable[[], object]) -> None:
-    for _ in range(4000):
-        if condition():
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("waited in vain")
-
-
-def test_the_first_answers_in_time() -> None:
-    pair = Pair()
-
-    async def script(either: FallbackAssistant) -> None:
-        completion = await ask(either)
-        assert text(completion) == "value + away"
-        assert (completion.figures.model, completion.figures.device) == ("away", "https://engine.example.com")
-        assert either.info == AWAY and either.substitute == HERE
-
-    pair.run(script)
-    assert pair.here.jobs == [] and pair.told == []
-
-
-def test_the_second_answers_what_takes_longer_than_the_budget() -> None:
-    """And the first one's job is ended, so that its engine can do something else."""
-    pair = Pair(budget=SOON)
-    pair.away.gate = threading.Event()
-
-    async def script(either: FallbackAssistant) -> None:
-        completion = await ask(either)
-        assert text(completion) == "value - here"
-        figures = completion.figures
-        assert (figures.model, figures.device) == ("here", "cpu") and figures.total_ms >= SOON
-        assert pair.away.cancelled == pair.away.jobs and len(pair.away.jobs) == 1
-
-    pair.run(script)
-
-
-def test_the_second_answers_where_the_first_fails() -> None:
-    pair = Pair()
-    pair.away.error = BROKEN
-
-    async def script(either: FallbackAssistant) -> None:
-        assert text(await ask(either)) == "value - here"
-        assert len(pair.away.jobs) == 1
-
-    pair.run(script)
-
-
-def test_known_trouble_is_told_and_the_second_asked_at_once_until_it_is_over() -> None:
-    pair = Pair()
-
-    async def script(either: FallbackAssistant) -> None:
-        await asyncio.to_thread(pair.away.told, "it is gone")
-        await asyncio.to_thread(pair.away.told, "it is gone")
-        assert text(await ask(either)) == "value - here"
-        assert pair.away.jobs == []
-        await asyncio.to_thread(pair.away.told, None)
-        assert text(await ask(either, "y = 1\nx = ‸\n")) == "value + away"
-
-    pair.run(script)
-    assert pair.told == ["it is gone", None]
-
-
-def test_trouble_before_anybody_listens_is_told() -> None:
-    pair = Pair()
-
-    async def script(either: FallbackAssistant) -> None:
-        pair.away.told("it is gone")
-        late: list[str | None] = []
-        either.watch(late.append)
-        pair.away.told("it is gone for good")
-        assert late == ["it is gone for good"]
-
-    pair.run(script)
-
-
-def test_what_is_too_slow_several_times_rests() -> None:
-    pair = Pair(budget=SOON)
-    pair.away.gate = threading.Event()
-
-    async def script(either: FallbackAssistant) -> None:
-        for number in range(MISSES + 2):
-            assert text(await ask(either, f"y = {number}\nx = ‸\n")) == "value - here"
-        assert len(pair.away.jobs) == MISSES
-        (sentence,) = pair.told
-        assert sentence is not None and "takes longer than the 50 ms that engine.latencyBudgetMs allows" in sentence
-        pair.now += REST
-        await ask(either, "y = 5\nx = ‸\n")  # still too slow
-        await ask(either, "y = 6\nx = ‸\n")
-        assert len(pair.away.jobs) == MISSES + 1
-        pair.now += REST
-        assert pair.away.gate is not None
-        pair.away.gate.set()
-        either.configure(replace(pair.settings, engine_latency_budget_ms=LONG))
-        assert text(await ask(either, "y = 7\nx = ‸\n")) == "value + away"
-        assert pair.told == [sentence, None]
-
-    pair.run(script, within=pair.held_is_late)
-
-
-def test_an_answer_in_time_begins_the_count_anew() -> None:
-    pair = Pair()
-
-    async def script(either: FallbackAssistant) -> None:
-        for number in range(2 * MISSES):
-            pair.away.gate = threading.Event() if number % MISSES else None
-            assert (await ask(either, f"y = {number}\nx = ‸\n")).figures.model == (
-                "here" if number % MISSES else "away"
-            )
-        assert len(pair.away.jobs) == 2 * MISSES and pair.told == []
-
-    pair.run(script, within=pair.held_is_late)
 
 
 @pytest.mark.parametrize("shown_by", ["away", "here"])

@@ -8,7 +8,8 @@ from statistics import median
 
 import pytest
 
-from lsp.client import Client, replace
+from lsp.client import Client
+from lsp.params import replace
 from remote.fake_engine import Asked, FakeEngine
 from remote.opened import BUNDLED
 from starfill.checkpoint.tokenizer import Tokenizer

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from instructions.names import functions, local_variables, with_unused_variable
 from instructions.source import Edit, Source, walk
+from instructions.tasks.names import functions, local_variables, with_unused_variable
 
 
 @dataclass(frozen=True)
