@@ -10,10 +10,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from tokenizers import CheckpointTokenizer as HfTokenizer
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
-from tokenizers import Tokenizer as HfTokenizer
 
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 
 TEXT = inspect.getsource(textwrap) + "\nx = 'é 漢字 é naïve'\n\n\n\n    y = {'a': [1, 22, 333]}\n" * 5
 TEXT += "x\n  \ny\n    \nz\n\n  \n" * 40  # so that there are tokens like "\n  \n"
@@ -76,8 +76,8 @@ def sentencepiece(special: Sequence[str], style: str = "prepend", size: int = 60
     return json.dumps(raw)
 
 
-def load(raw: str | Raw) -> Tokenizer:
-    return Tokenizer(json.loads(raw) if isinstance(raw, str) else raw, Path("tokenizer.json"))
+def load(raw: str | Raw) -> CheckpointTokenizer:
+    return CheckpointTokenizer(json.loads(raw) if isinstance(raw, str) else raw, Path("tokenizer.json"))
 
 
 def reference(raw: str | Raw) -> HfTokenizer:
@@ -87,7 +87,7 @@ def reference(raw: str | Raw) -> HfTokenizer:
     return tokenizer
 
 
-def written(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
+def written(tokenizer: CheckpointTokenizer, ids: Sequence[int]) -> str:
     """The text of ids, special tokens between «»."""
     names = {id: f"«{text}»".encode() for text, id in tokenizer.special.items()}
     return b"".join(names.get(id, tokenizer.token_bytes[id]) for id in ids).decode()

@@ -10,7 +10,7 @@ from starfill.assist.prompts.detect import detect
 from starfill.assist.prompts.family import Identity
 from starfill.checkpoint.config import read_config
 from starfill.checkpoint.special import read_special
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
 from starfill.text.document import Document
 
@@ -21,7 +21,7 @@ class Prompter:
     def __init__(self, folder: Path, context: int, answer: int) -> None:
         config = read_config(folder)
         architecture = OpenedCheckpoint.of(config).architecture
-        tokenizer = Tokenizer.from_folder(folder, architecture.vocab_size)
+        tokenizer = CheckpointTokenizer.from_folder(folder, architecture.vocab_size)
         special = read_special(config.folder, tokenizer)
         identity = Identity(
             config.model_type, tokenizer.special, special.chat_template, folder.name, special.family, special.bos

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Protocol
 
+OnTrouble = Callable[["str | None"], None]  # with a sentence when jobs fail, with None when they work again
+
 
 class Priority(IntEnum):
     """Lower runs first. A running job gives way to a lower one at the next chunk or token."""
@@ -150,7 +152,7 @@ class Engine(Protocol):
         """
         ...
 
-    def watch(self, on_trouble: Callable[[str | None], None]) -> None:
+    def watch(self, on_trouble: OnTrouble) -> None:
         """on_trouble: called from any thread, with a sentence when jobs fail and the next ones would fail too, and with
         None
         when they work again. A local engine calls it once, when a GPU's memory runs out; its jobs go on, with less

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from starfill.assist.prompts.detect import detect
 from starfill.assist.prompts.family import Dialect, Identity
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 from tiny_tokenizers import byte_level, load, sentencepiece
 
 STARCODER = (
@@ -58,7 +58,7 @@ class Checkpoint:
     declared: str | None = None
 
     @property
-    def tokenizer(self) -> Tokenizer:
+    def tokenizer(self) -> CheckpointTokenizer:
         make = sentencepiece if self.kind in ("prepend", "metaspace", "gemma") else byte_level
         return load(make(self.special, self.kind))
 

@@ -137,8 +137,8 @@ class ByHeart:
     def persist(self, nbytes: int, keeps: Callable[[str], bool]) -> None:
         self.persisted = nbytes, keeps
 
-    def watch(self, told: Callable[[str | None], None]) -> None:
-        self.told = told
+    def watch(self, on_trouble: Callable[[str | None], None]) -> None:
+        self.told = on_trouble
 
     def close(self) -> None:
         self.closed = True

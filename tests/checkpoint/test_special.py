@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from starfill.checkpoint.special import Special, read_special
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 from starfill.errors import CheckpointError
 from tiny_tokenizers import load, sentencepiece
 
@@ -22,7 +22,7 @@ BOS_FIRST = {
 }
 
 
-def read(folder: Path, tokenizer: Tokenizer | None = None, **files: Any) -> Special:
+def read(folder: Path, tokenizer: CheckpointTokenizer | None = None, **files: Any) -> Special:
     """files: by their names without an ending, as objects; a string is written as it is."""
     (folder / "config.json").write_text(json.dumps({"model_type": "llama"} | files.pop("config", {})))
     for name, value in files.items():

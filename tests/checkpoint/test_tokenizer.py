@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tokenizers import Tokenizer as HfTokenizer
+from tokenizers import CheckpointTokenizer as HfTokenizer
 
 from starfill.assist.completion.token_healing import MAX_DROPPED, TokenIndex, allowed_after, drop
 from starfill.assist.prompts.detokenizer import Detokenizer
 from starfill.checkpoint import tokenizer as module
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 from starfill.config.folders import BUNDLED
 from starfill.errors import CheckpointError
 from tiny_tokenizers import byte_level, load, reference, sentencepiece
@@ -168,11 +168,11 @@ def test_a_special_token_beyond_the_vocabulary_is_left_out() -> None:
     del raw["model"]["vocab"]["[PAD]"]
     raw["added_tokens"][-1]["id"] = size
     assert raw["added_tokens"][-1]["content"] == "[PAD]"
-    assert Tokenizer(raw, Path("t.json"), size + 1).special["[PAD]"] == size
-    assert "[PAD]" not in Tokenizer(raw, Path("t.json"), size).special
-    assert len(Tokenizer(raw, Path("t.json"), size).token_bytes) == size
+    assert CheckpointTokenizer(raw, Path("t.json"), size + 1).special["[PAD]"] == size
+    assert "[PAD]" not in CheckpointTokenizer(raw, Path("t.json"), size).special
+    assert len(CheckpointTokenizer(raw, Path("t.json"), size).token_bytes) == size
     with pytest.raises(CheckpointError, match=r"config\.json says vocab_size"):
-        Tokenizer(raw, Path("t.json"), size - 1)
+        CheckpointTokenizer(raw, Path("t.json"), size - 1)
 
 
 @pytest.mark.parametrize(("kind", "change"), UNPROVEN)
@@ -255,7 +255,7 @@ def test_a_lone_surrogate_is_one_character() -> None:
 
 
 def test_the_special_tokens_are_those_of_starcoder() -> None:
-    tokenizer = Tokenizer.from_folder(BUNDLED, 0)
+    tokenizer = CheckpointTokenizer.from_folder(BUNDLED, 0)
     names = ("<|endoftext|>", "<fim_prefix>", "<fim_middle>", "<fim_suffix>")
     assert [tokenizer.special[name] for name in names] == [0, 1, 2, 3]
     assert all(tokenizer.token_bytes[id] == b"" for id in tokenizer.special.values())
@@ -264,6 +264,6 @@ def test_the_special_tokens_are_those_of_starcoder() -> None:
 def test_a_folder_with_only_tokenizer_model_names_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.model").write_bytes(b"\n")
     with pytest.raises(CheckpointError, match=r"only as tokenizer\.model: write .*save_pretrained"):
-        Tokenizer.from_folder(tmp_path, 0)
+        CheckpointTokenizer.from_folder(tmp_path, 0)
     with pytest.raises(CheckpointError, match=r"tokenizer\.json is missing"):
-        Tokenizer.from_folder(tmp_path.parent, 0)
+        CheckpointTokenizer.from_folder(tmp_path.parent, 0)

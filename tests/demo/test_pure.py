@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from starfill.demo import status_text
-from starfill.demo.change import Change, change
+from starfill.demo.change import TextChange, change
 from starfill.demo.ghost_text import Ghost
 from starfill.text.document import Document
 from starfill.text.position import Encoding, Position, Range
@@ -28,12 +28,12 @@ def test_a_change_makes_one_text_the_other(before, after, data):
 @pytest.mark.parametrize(
     ("before", "after", "cursor", "made"),
     [
-        (["f()"], ["f())"], (0, 3), Change((0, 2), (0, 2), ")")),
-        (["f()"], ["f())"], (0, 4), Change((0, 3), (0, 3), ")")),
-        (["aaa"], ["aa"], (0, 1), Change((0, 1), (0, 2), "")),
-        (["a", "", "b"], ["a", "", "", "b"], (1, 0), Change((0, 1), (0, 1), "\n")),
-        (["a", "b"], ["ab"], (0, 1), Change((0, 1), (1, 0), "")),
-        (["x"] * 9, ["x"] * 4 + ["new"] + ["x"] * 4, (4, 3), Change((4, 0), (4, 1), "new")),
+        (["f()"], ["f())"], (0, 3), TextChange((0, 2), (0, 2), ")")),
+        (["f()"], ["f())"], (0, 4), TextChange((0, 3), (0, 3), ")")),
+        (["aaa"], ["aa"], (0, 1), TextChange((0, 1), (0, 2), "")),
+        (["a", "", "b"], ["a", "", "", "b"], (1, 0), TextChange((0, 1), (0, 1), "\n")),
+        (["a", "b"], ["ab"], (0, 1), TextChange((0, 1), (1, 0), "")),
+        (["x"] * 9, ["x"] * 4 + ["new"] + ["x"] * 4, (4, 3), TextChange((4, 0), (4, 1), "new")),
     ],
 )
 def test_the_cursor_tells_which_of_equal_characters_it_was(before, after, cursor, made):

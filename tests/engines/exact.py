@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 from starfill.remote.encoding import PromptEncoder
 
 
 class Exact:
-    def __init__(self, folder: Path, tokenizer: Tokenizer) -> None:
+    def __init__(self, folder: Path, tokenizer: CheckpointTokenizer) -> None:
         """folder: the dense checkpoint."""
         from transformers import AutoModelForCausalLM
 

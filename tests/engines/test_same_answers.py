@@ -18,7 +18,7 @@ from engines.asking import Answered
 from engines.exact import Exact
 from engines.serving import ENGINES, Engine, Models
 from load.process import Running
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 from starfill.config.folders import BUNDLED
 from starfill.config.settings import Settings
 from starfill.text.document import Document
@@ -33,12 +33,12 @@ Wanted = list[tuple[Document, int]]
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
-    return Tokenizer.from_folder(BUNDLED, 0)
+def tokenizer() -> CheckpointTokenizer:
+    return CheckpointTokenizer.from_folder(BUNDLED, 0)
 
 
 @pytest.fixture(scope="module")
-def wanted(tokenizer: Tokenizer) -> Wanted:
+def wanted(tokenizer: CheckpointTokenizer) -> Wanted:
     return asking.places(COUNT, list(tokenizer.special))
 
 
@@ -48,7 +48,7 @@ def here(wanted: Wanted) -> list[Answered]:
 
 
 @pytest.fixture(scope="module")
-def exact(models: Models, tokenizer: Tokenizer) -> Exact:
+def exact(models: Models, tokenizer: CheckpointTokenizer) -> Exact:
     return Exact(models.dense, tokenizer)
 
 
@@ -59,7 +59,7 @@ def test_an_engine_answers_as_the_model_here(
     wanted: Wanted,
     here: list[Answered],
     exact: Exact,
-    tokenizer: Tokenizer,
+    tokenizer: CheckpointTokenizer,
 ) -> None:
     kind, running = engine
     there = asking.answers(serving.settings(kind, models, running), wanted)
@@ -76,7 +76,7 @@ def test_an_engine_answers_as_the_model_here(
 
 
 def _surprises(
-    ours: Answered, theirs: Answered, kind: Engine, exact: Exact, tokenizer: Tokenizer
+    ours: Answered, theirs: Answered, kind: Engine, exact: Exact, tokenizer: CheckpointTokenizer
 ) -> tuple[float, float]:
     """See `Exact.surprise`: of our answer, and of the engine's, each after the prompt that was read."""
     begins = _bytes(tokenizer, ours.job.begins)
@@ -91,5 +91,5 @@ def _surprises(
     return at_home, abroad
 
 
-def _bytes(tokenizer: Tokenizer, ids: Iterable[int]) -> bytes:
+def _bytes(tokenizer: CheckpointTokenizer, ids: Iterable[int]) -> bytes:
     return b"".join(tokenizer.token_bytes[id] for id in ids)

@@ -15,7 +15,7 @@ from starfill.evaluation.jsonl import Output
 from starfill.evaluation.problems import Problem
 from starfill.evaluation.sandbox.run import Limits, Verdict
 from starfill.evaluation.score import joined, judge, likenesses, pass_rates, sample_of
-from starfill.evaluation.work import Item, Progress, produce
+from starfill.evaluation.work import Item, RunProgress, produce
 
 PROBLEMS = {record["task_id"]: problem(record) for record in (ADD, TWICE, GAP)}
 RIGHT = {task: made.canonical_solution for task, made in PROBLEMS.items()}
@@ -93,16 +93,16 @@ def items(*keys: str) -> list[Item]:
 
 def test_a_run_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
     path, whole = tmp_path / "out.jsonl", tmp_path / "whole.jsonl"
-    reports: list[Progress] = []
+    reports: list[RunProgress] = []
     with Output(path) as output, pytest.raises(KeyboardInterrupt):
         produce(items("a", "b", "c"), 3, Scripted(3), output, reports.append)  # type: ignore[arg-type]
-    assert reports[-1] == Progress(samples=5, total=9, tokens=25)
+    assert reports[-1] == RunProgress(samples=5, total=9, tokens=25)
     reports.clear()
     second = Scripted()
     with Output(path) as output:
         records = produce(items("a", "b", "c"), 3, second, output, reports.append)  # type: ignore[arg-type]
     assert second.asked == [(1, [2]), (2, [0, 1]), (2, [2])]
-    assert (reports[0], reports[-1]) == (Progress(5, 9, 0), Progress(9, 9, 20))
+    assert (reports[0], reports[-1]) == (RunProgress(5, 9, 0), RunProgress(9, 9, 20))
     with Output(whole) as output:
         assert produce(items("a", "b", "c"), 3, Scripted(), output, reports.append) == records  # type: ignore[arg-type]
     assert path.read_bytes() == whole.read_bytes()

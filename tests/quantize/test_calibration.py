@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from starfill.checkpoint.config import CheckpointConfig, read_config
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 from starfill.config.folders import BUNDLED
 from starfill.errors import SettingsError
 from starfill.quantize.calibration import CalibrationSample, sequences
@@ -24,11 +24,11 @@ def config() -> CheckpointConfig:
 
 
 @pytest.fixture(scope="module")
-def tokenizer(config: CheckpointConfig) -> Tokenizer:
-    return Tokenizer.from_folder(BUNDLED, 0)
+def tokenizer(config: CheckpointConfig) -> CheckpointTokenizer:
+    return CheckpointTokenizer.from_folder(BUNDLED, 0)
 
 
-def text_of(tokenizer: Tokenizer, ids: list[int]) -> str:
+def text_of(tokenizer: CheckpointTokenizer, ids: list[int]) -> str:
     return b"".join(tokenizer.token_bytes[id] for id in ids).decode()
 
 
@@ -44,7 +44,9 @@ def test_the_default_is_the_same_every_time_and_of_the_asked_size(config: Checkp
     assert found != sequences(None, config, CalibrationSample(6, 200, seed=1))
 
 
-def test_a_text_file_is_cut_at_line_ends(tmp_path: Path, config: CheckpointConfig, tokenizer: Tokenizer) -> None:
+def test_a_text_file_is_cut_at_line_ends(
+    tmp_path: Path, config: CheckpointConfig, tokenizer: CheckpointTokenizer
+) -> None:
     (tmp_path / "text.py").write_text(CODE * 60)
     found = sequences(tmp_path / "text.py", config, CalibrationSample(3, 64))
     text = text_of(tokenizer, [id for ids in found for id in ids if id != EOS])
@@ -53,7 +55,7 @@ def test_a_text_file_is_cut_at_line_ends(tmp_path: Path, config: CheckpointConfi
 
 
 @pytest.mark.parametrize("key", ["text", "content"])
-def test_jsonl_of_texts(key: str, tmp_path: Path, config: CheckpointConfig, tokenizer: Tokenizer) -> None:
+def test_jsonl_of_texts(key: str, tmp_path: Path, config: CheckpointConfig, tokenizer: CheckpointTokenizer) -> None:
     path = jsonl(tmp_path / "texts.jsonl", *({key: f"value_{n} = {n}\n" * 8, "path": "x.py"} for n in range(40)))
     found = sequences(path, config, CalibrationSample(4, 100))
     text = text_of(tokenizer, [id for ids in found for id in ids if id != EOS])
@@ -67,7 +69,7 @@ def test_jsonl_of_ids_is_taken_as_it_is(tmp_path: Path, config: CheckpointConfig
     assert sequences(path, config, CalibrationSample(2, 2)) == [[1, 2], [4, 5]]
 
 
-def test_a_folder_of_source_files(tmp_path: Path, config: CheckpointConfig, tokenizer: Tokenizer) -> None:
+def test_a_folder_of_source_files(tmp_path: Path, config: CheckpointConfig, tokenizer: CheckpointTokenizer) -> None:
     for name, text in {
         "a.py": "alpha = 1\n",
         "inner/b.rs": "let beta = 2;\n",

@@ -15,7 +15,7 @@ from remote.opened import Opened, open_at
 from starfill.app import remote_engine
 from starfill.checkpoint import hub
 from starfill.checkpoint.stand_in import stand_in
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 from starfill.remote import candidate_streams, engine, health, http
 
 
@@ -36,7 +36,7 @@ def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @cache
-def stood_in(folder: Path, controls: tuple[str, ...]) -> Tokenizer:
+def stood_in(folder: Path, controls: tuple[str, ...]) -> CheckpointTokenizer:
     return stand_in(folder, controls)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import starfill
 from starfill.app.remote_engine import open_engine
 from starfill.assist.prompts.family import Dialect
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 from starfill.config.settings import Settings
 from starfill.jobs import Job, Priority, Result, Sampling, never
 from starfill.remote.engine import RemoteEngine
@@ -24,7 +24,7 @@ PATIENCE = 15.0  # seconds; other work may occupy the machine
 @dataclass(frozen=True)
 class Opened:
     engine: RemoteEngine
-    tokenizer: Tokenizer
+    tokenizer: CheckpointTokenizer
     dialect: Dialect
 
     def text(self, ids: tuple[int, ...]) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from remote.grammars import unescaped, unquoted
 from starfill.jobs import Sampling
-from starfill.remote.apis.api import Ask, Piece, count_of
+from starfill.remote.apis.api import AnswerPart, Ask, count_of
 from starfill.remote.discovery import KINDS
 
 GREEDY = Sampling()
@@ -125,24 +125,28 @@ def content(text, stop=False, **more):
 @pytest.mark.parametrize(
     ("kind", "event", "piece"),
     [
-        ("openai", choice("a"), Piece("a")),
-        ("openai", choice(None, "stop"), Piece("", "stop")),
-        ("openai", choice("a", "length", usage=None), Piece("a", "length")),
-        ("openai", choice("", "eos", usage={}), Piece("", "stop")),
-        ("vllm", {"choices": [], "usage": USAGE}, Piece(prompt_tokens=9, cached_tokens=4)),
-        ("vllm", choice("a", usage=USAGE), Piece("a", None, 9, 4)),
-        ("vllm", {"choices": [], "usage": {"prompt_tokens": 9, "prompt_tokens_details": None}}, Piece(prompt_tokens=9)),
-        ("sglang", choice("a", "stop"), Piece("a", "stop")),
-        ("tgi", token("a"), Piece("a")),
-        ("tgi", token("a", finish_reason="length", input_length=7), Piece("a", "length", 7)),
-        ("tgi", token("</s>", True, finish_reason="eos_token", input_length=7), Piece("", "stop", 7)),
-        ("tgi", token("a", finish_reason="stop_sequence"), Piece("a", "stop")),
-        ("tgi", token("<fim_middle>", True), Piece("", "stop")),
-        ("llama.cpp", content("a"), Piece("a")),
-        ("llama.cpp", content("a", id_slot=3, timings={"cache_n": 5, "prompt_n": 2}), Piece("a", None, 7, 5)),
-        ("llama.cpp", content("", True, stop_type="eos"), Piece("", "stop")),
-        ("llama.cpp", content("", True, stop_type="limit"), Piece("", "length")),
-        ("llama.cpp", content("", True, stop_type="word", id_slot=-1), Piece("", "stop")),
+        ("openai", choice("a"), AnswerPart("a")),
+        ("openai", choice(None, "stop"), AnswerPart("", "stop")),
+        ("openai", choice("a", "length", usage=None), AnswerPart("a", "length")),
+        ("openai", choice("", "eos", usage={}), AnswerPart("", "stop")),
+        ("vllm", {"choices": [], "usage": USAGE}, AnswerPart(prompt_tokens=9, cached_tokens=4)),
+        ("vllm", choice("a", usage=USAGE), AnswerPart("a", None, 9, 4)),
+        (
+            "vllm",
+            {"choices": [], "usage": {"prompt_tokens": 9, "prompt_tokens_details": None}},
+            AnswerPart(prompt_tokens=9),
+        ),
+        ("sglang", choice("a", "stop"), AnswerPart("a", "stop")),
+        ("tgi", token("a"), AnswerPart("a")),
+        ("tgi", token("a", finish_reason="length", input_length=7), AnswerPart("a", "length", 7)),
+        ("tgi", token("</s>", True, finish_reason="eos_token", input_length=7), AnswerPart("", "stop", 7)),
+        ("tgi", token("a", finish_reason="stop_sequence"), AnswerPart("a", "stop")),
+        ("tgi", token("<fim_middle>", True), AnswerPart("", "stop")),
+        ("llama.cpp", content("a"), AnswerPart("a")),
+        ("llama.cpp", content("a", id_slot=3, timings={"cache_n": 5, "prompt_n": 2}), AnswerPart("a", None, 7, 5)),
+        ("llama.cpp", content("", True, stop_type="eos"), AnswerPart("", "stop")),
+        ("llama.cpp", content("", True, stop_type="limit"), AnswerPart("", "length")),
+        ("llama.cpp", content("", True, stop_type="word", id_slot=-1), AnswerPart("", "stop")),
     ],
 )
 def test_events(kind, event, piece):

@@ -9,9 +9,9 @@ from starfill.assist.prompts.detect import controls_of, detect
 from starfill.assist.prompts.families import FAMILIES
 from starfill.assist.prompts.family import Identity
 from starfill.checkpoint.stand_in import stand_in
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 
-OWN = Tokenizer.from_folder(BUNDLED, 0)
+OWN = CheckpointTokenizer.from_folder(BUNDLED, 0)
 MADE = stand_in(BUNDLED, controls_of(FAMILIES["codellama-70b"]))
 
 

@@ -5,13 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remote.opened import BUNDLED
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 from starfill.jobs import Finish, Job, never
-from starfill.remote.apis.api import Piece
+from starfill.remote.apis.api import AnswerPart
 from starfill.remote.encoding import PromptEncoder
 from starfill.remote.stream import FINER, AnswerStream
 
-OWN = Tokenizer.from_folder(BUNDLED, 0)
+OWN = CheckpointTokenizer.from_folder(BUNDLED, 0)
 SPELLER = PromptEncoder(OWN, False, None)
 
 
@@ -23,8 +23,8 @@ def answer(begins="", on_token=never, most=64, before=b""):
 
 def feed(answer, *texts, finish=None):
     """Whether each of them was the last that is wanted."""
-    wanted = [answer.take(Piece(text)) for text in texts]
-    return [*wanted, answer.take(Piece("", finish))] if finish else wanted
+    wanted = [answer.take(AnswerPart(text)) for text in texts]
+    return [*wanted, answer.take(AnswerPart("", finish))] if finish else wanted
 
 
 def text(answer):
@@ -78,7 +78,7 @@ def test_the_asker_ends_it():
     assert found.finish is Finish.STOP
     assert [id for _, id in seen] == found.ids
     assert len(found.ids) == 4
-    assert found.take(Piece(" more"))
+    assert found.take(AnswerPart(" more"))
     assert len(found.ids) == 4
 
 
@@ -93,7 +93,7 @@ def test_what_was_put_in_may_be_enough():
 def test_an_engine_that_does_not_stop():
     found = answer(most=2)
     pieces = 0
-    while not found.take(Piece(" word")):
+    while not found.take(AnswerPart(" word")):
         pieces += 1
         assert pieces < 100
     assert (len(found.ids), found.finish) == (FINER * 2, Finish.LENGTH)
@@ -102,8 +102,8 @@ def test_an_engine_that_does_not_stop():
 def test_what_comes_after_the_end():
     found = answer()
     assert feed(found, "a", finish="stop") == [False, False]
-    assert not found.take(Piece("", None, 7, 3))  # what it has cost
-    assert found.take(Piece("b"))  # it goes on: nobody waits for that
+    assert not found.take(AnswerPart("", None, 7, 3))  # what it has cost
+    assert found.take(AnswerPart("b"))  # it goes on: nobody waits for that
     assert (text(found), found.finish) == ("a", Finish.STOP)
 
 

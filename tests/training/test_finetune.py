@@ -81,10 +81,10 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(checkpoint: Path, tm
         torch.testing.assert_close(halves[name], tensor)
     from starfill.checkpoint.config import read_config
     from starfill.checkpoint.special import read_special
-    from starfill.checkpoint.tokenizer import Tokenizer
+    from starfill.checkpoint.tokenizer import CheckpointTokenizer
 
     config = read_config(tmp_path / "halves")
-    special = read_special(config.folder, Tokenizer.from_folder(config.folder, 300))
+    special = read_special(config.folder, CheckpointTokenizer.from_folder(config.folder, 300))
     assert special.chat_template == alpaca("{{ messages[-1]['content'] }}")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.loading.loader import choose_device, load_model
 from starfill.engine.loading.opened_checkpoint import OpenedCheckpoint
@@ -24,7 +24,7 @@ def bits_per_byte(
     """Over whole files in windows that overlap by half: every token but a file's first ones is predicted from at least
     half a window. report(done, total) after each file."""
     loaded = load_model(OpenedCheckpoint.open(folder), choose_device("auto"))
-    tokenizer = Tokenizer.from_folder(folder, loaded.info.vocab_size)
+    tokenizer = CheckpointTokenizer.from_folder(folder, loaded.info.vocab_size)
     start = [tokenizer.special["<|endoftext|>"]]
     nats, size = 0.0, 0
     for done, source in enumerate(sources, 1):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from starfill.assist.completion.fallback import FallbackAssistant
     from starfill.assist.instruct.instructor import Instructor
     from starfill.assist.prompts.family import Dialect
-    from starfill.checkpoint.tokenizer import Tokenizer
+    from starfill.checkpoint.tokenizer import CheckpointTokenizer
     from starfill.engine.loading.packed_cache import PackedCache
     from starfill.engine.scheduler import Scheduler
     from starfill.jobs import Engine, ModelInfo
@@ -36,7 +36,7 @@ class Opened:
     """A checkpoint that is ready for jobs, and how to put prompts to it."""
 
     engine: Engine
-    tokenizer: Tokenizer
+    tokenizer: CheckpointTokenizer
     dialect: Dialect
     settings: Settings
 
@@ -117,7 +117,7 @@ class LocalBackend:
         from starfill.assist.prompts.detect import detect
         from starfill.assist.prompts.family import Identity
         from starfill.checkpoint.special import read_special
-        from starfill.checkpoint.tokenizer import Tokenizer
+        from starfill.checkpoint.tokenizer import CheckpointTokenizer
         from starfill.engine.kv.disk_store import model_key
         from starfill.engine.loading.coresidency import check_fits
         from starfill.engine.loading.loader import choose_device, load_model
@@ -127,7 +127,7 @@ class LocalBackend:
 
         opened = OpenedCheckpoint.open(model_folder(settings.model))
         config = opened.config
-        tokenizer = Tokenizer.from_folder(config.folder, opened.architecture.vocab_size)
+        tokenizer = CheckpointTokenizer.from_folder(config.folder, opened.architecture.vocab_size)
         special = read_special(config.folder, tokenizer, config.model)
         identity = Identity(
             architecture=config.model_type,

@@ -10,7 +10,7 @@ from starfill.assist.prompts.family import Dialect, Family, Identity
 from starfill.checkpoint.hub import Repository
 from starfill.checkpoint.special import read_special
 from starfill.checkpoint.stand_in import stand_in
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 from starfill.config import allowed_engines
 from starfill.config.settings import Settings
 from starfill.errors import ConsentError, SettingsError
@@ -20,7 +20,7 @@ from starfill.remote.engine import RemoteEngine
 from starfill.remote.origin_key import api_key
 
 
-def open_engine(settings: Settings, bundled: Path) -> tuple[RemoteEngine, Tokenizer, Dialect]:
+def open_engine(settings: Settings, bundled: Path) -> tuple[RemoteEngine, CheckpointTokenizer, Dialect]:
     """bundled: the folder of the bundled model. Raises StarfillError with the sentence to show."""
     address = Address.parse(settings.engine_url)
     if not address.loopback and address.origin not in allowed_engines.allowed():
@@ -41,11 +41,11 @@ def open_engine(settings: Settings, bundled: Path) -> tuple[RemoteEngine, Tokeni
 
 def _spoken_to(
     connected: ConnectedEngine, settings: Settings, bundled: Path
-) -> tuple[RemoteEngine, Tokenizer, Dialect]:
+) -> tuple[RemoteEngine, CheckpointTokenizer, Dialect]:
     described = connected.described
     names = [described.known_as, described.model]
     if (folder := _tokenizer_folder(connected, settings, bundled)) is not None:
-        tokenizer = Tokenizer.from_folder(folder, 0)
+        tokenizer = CheckpointTokenizer.from_folder(folder, 0)
         agrees = connected.agrees(tokenizer)
         if agrees or (settings.engine_tokenizer and agrees is None):
             special = read_special(folder, tokenizer)

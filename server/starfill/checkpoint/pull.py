@@ -29,7 +29,7 @@ _ETAG = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # git's hash of a small file, 
 
 OnBytes = Callable[[int, str], None]
 """How many bytes of a plan are here, and which file comes now."""
-Stopped = Callable[[], bool]
+ShouldStop = Callable[[], bool]
 """Whether to stop; asked every few seconds, from the thread that downloads."""
 
 
@@ -82,7 +82,7 @@ def plan(repository: Repository) -> Plan:
     return Plan(repository, str(info.sha), tuple(files[name] for name in wanted))
 
 
-def pull(plan: Plan, report: OnBytes = lambda *_: None, stopped: Stopped = lambda: False) -> Path:
+def pull(plan: Plan, report: OnBytes = lambda *_: None, stopped: ShouldStop = lambda: False) -> Path:
     """Download what is missing and return the folder. A call after an interruption continues the download.
 
     Raises CheckpointError with the remedy, also if `stopped` returns True. Two pulls of one file wait for each other.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from starfill.checkpoint.config import read_json
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Special:
     family: str | None
 
 
-def read_special(folder: Path, tokenizer: Tokenizer, model: Mapping[str, Any] | None = None) -> Special:
+def read_special(folder: Path, tokenizer: CheckpointTokenizer, model: Mapping[str, Any] | None = None) -> Special:
     """From config.json, generation_config.json, tokenizer_config.json, special_tokens_map.json and chat_template.jinja.
 
     Each may be missing. model: the content of config.json, if it was read before. Raises CheckpointError for a file

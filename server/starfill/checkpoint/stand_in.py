@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from starfill.checkpoint.config import read_json
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 
 
-def stand_in(folder: Path, controls: Iterable[str]) -> Tokenizer:
+def stand_in(folder: Path, controls: Iterable[str]) -> CheckpointTokenizer:
     """folder: of the model whose tokenizer is used. controls: control tokens that are added to it."""
     source = folder / "tokenizer.json"
     raw = read_json(source)
@@ -22,4 +22,4 @@ def stand_in(folder: Path, controls: Iterable[str]) -> Tokenizer:
     known = {token["content"] for token in added}
     for id, text in enumerate((text for text in dict.fromkeys(controls) if text not in known), first):
         added.append({"id": id, "content": text, "special": True, "normalized": False})
-    return Tokenizer({**raw, "added_tokens": added}, source)
+    return CheckpointTokenizer({**raw, "added_tokens": added}, source)

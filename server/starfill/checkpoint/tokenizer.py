@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer as HfTokenizer
+from tokenizers import CheckpointTokenizer as HfTokenizer
 
 from starfill.checkpoint.boundaries import boundaries
 from starfill.checkpoint.config import read_json
@@ -26,7 +26,7 @@ CACHED_PIECES = 1 << 13  # about 600 bytes each
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")  # sentencepiece's byte fallback
 
 
-class Tokenizer:
+class CheckpointTokenizer:
     """Byte-level (GPT-2) or sentencepiece-style (Llama) BPE of one checkpoint.
 
     token_bytes[id] is the token's UTF-8 bytes, b"" for special tokens and unused ids. `special` maps the text of each
@@ -55,7 +55,7 @@ class Tokenizer:
         self._pieces = None if exact is None else Incremental(exact, lru_cache(CACHED_PIECES)(self.encode_whole))
 
     @classmethod
-    def from_folder(cls, folder: Path, vocab_size: int) -> Tokenizer:
+    def from_folder(cls, folder: Path, vocab_size: int) -> CheckpointTokenizer:
         """vocab_size: the model's, often rounded up from the tokenizer's; the ids in between stand for no text.
 
         Raises CheckpointError if `tokenizer.json` is missing, can't be used, or belongs to a larger vocabulary.

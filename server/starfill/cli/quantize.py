@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from starfill.quantize.layerwise import LinearError, OnStep, Step
+    from starfill.quantize.layerwise import LinearError, OnStep, QuantizeStep
 
 
 @click.command()
@@ -113,7 +113,7 @@ def _progress() -> Iterator[OnStep]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("reading the calibration text", total=1.0)
 
-        def report(step: Step) -> None:
+        def report(step: QuantizeStep) -> None:
             nonlocal shown
             where = f"{step.doing} layer {step.layer}/{step.layers}"
             bar.update(task, completed=step.fraction, description=f"{where} {step.linear}")

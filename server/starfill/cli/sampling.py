@@ -19,7 +19,7 @@ from starfill.errors import SettingsError
 if TYPE_CHECKING:
     from starfill.evaluation.ask import AnsweringModel
     from starfill.evaluation.jsonl import Record
-    from starfill.evaluation.work import Item, Progress
+    from starfill.evaluation.work import Item, RunProgress
     from starfill.jobs import Sampling
 
 VARIED = 0.2  # the temperature of several samples, which WizardCoder uses for HumanEval
@@ -108,12 +108,12 @@ def bar(name: str) -> Iterator[Callable[[int, int, str], None]]:
 
 
 @contextmanager
-def generation_bar() -> Iterator[Callable[[Progress], None]]:
+def generation_bar() -> Iterator[Callable[[RunProgress], None]]:
     """A bar over samples that shows tokens a second."""
     began = time.monotonic()
     with bar("generating") as update:
 
-        def report(at: Progress) -> None:
+        def report(at: RunProgress) -> None:
             speed = at.tokens / max(time.monotonic() - began, 1e-9)
             update(at.samples, at.total, f"{speed:.0f} tokens/s")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, get_args
 
-Placement = Literal["replace", "insert-before", "insert-after", "show"]
+PlacementName = Literal["replace", "insert-before", "insert-after", "show"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class OwnInstruction:
     instruction: str
     kind: str = "refactor.rewrite"
     languages: tuple[str, ...] = ("*",)
-    placement: Placement = "replace"
+    placement: PlacementName = "replace"
 
 
 def one_of(literal: Any) -> Allowed:
@@ -121,7 +121,7 @@ _INSTRUCTION = {
         {**TEXT, "pattern": f"^{_KIND}$"},
     ),
     "languages": Allowed("a list of language identifiers", texts, TEXTS),
-    "placement": one_of(Placement),
+    "placement": one_of(PlacementName),
 }
 _NEEDED = ("title", "instruction")
 INSTRUCTIONS: Mapping[str, Any] = {

@@ -12,7 +12,7 @@ Location = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class TextChange:
     """Replaces the text between `start` and `end` by `text`."""
 
     start: Location
@@ -20,7 +20,7 @@ class Change:
     text: str
 
 
-def change(before: Sequence[str], after: Sequence[str], cursor: Location) -> Change | None:
+def change(before: Sequence[str], after: Sequence[str], cursor: Location) -> TextChange | None:
     """One replacement that turns one list of lines into the other; None if they are equal.
 
     cursor: where it is now. The text after it is compared first: among equal characters that tells which of them was
@@ -39,4 +39,4 @@ def change(before: Sequence[str], after: Sequence[str], cursor: Location) -> Cha
     head = min(common_prefix(old[0], new[0]), room)
     text = "\n".join(new)
     end = (first + len(old) - 1, len(old[-1]) - kept)
-    return Change((first, head), end, text[head : len(text) - kept])
+    return TextChange((first, head), end, text[head : len(text) - kept])

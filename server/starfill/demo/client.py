@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from starfill.demo.buffer import Buffer
-from starfill.demo.change import Change, Location
+from starfill.demo.change import Location, TextChange
 from starfill.demo.ghost_text import Ghost
 from starfill.demo.rpc import ServerConnection
 
@@ -48,7 +48,7 @@ class Client:
         document = self._document | {"languageId": self._buffer.language, "version": self.version, "text": text}
         self._connection.notify("textDocument/didOpen", {"textDocument": document})
 
-    def change(self, change: Change) -> None:
+    def change(self, change: TextChange) -> None:
         self.version += 1
         document = self._document | {"version": self.version}
         changes = [{"range": _range(change.start, change.end), "text": change.text.replace("\n", self._buffer.newline)}]

@@ -9,7 +9,7 @@ from starfill.demo import status_text
 from starfill.demo.applying import apply, edits_in
 from starfill.demo.client import Json
 from starfill.demo.menu import MenuEntry
-from starfill.demo.rpc import Answer, NotificationHandler
+from starfill.demo.rpc import NotificationHandler, RequestHandler
 
 if TYPE_CHECKING:
     from textual.notifications import SeverityLevel
@@ -54,7 +54,7 @@ class Receiver:
             "$/progress": self._work,
             "window/showMessage": self._message,
         }
-        self.answers: Mapping[str, Answer] = {
+        self.answers: Mapping[str, RequestHandler] = {
             "window/workDoneProgress/create": self._agree,
             "window/showMessageRequest": self._question,
             "window/showDocument": self._show,

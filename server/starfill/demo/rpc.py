@@ -23,7 +23,7 @@ _LOG_TAIL = 4000  # bytes
 
 NotificationHandler = Callable[[Any], object]
 """What is done with the params of a notification."""
-Answer = Callable[[Any], Awaitable[Any]]
+RequestHandler = Callable[[Any], Awaitable[Any]]
 """The result of a request of the server's, from its params."""
 
 
@@ -40,7 +40,7 @@ class ServerConnection:
     def __init__(
         self,
         on_notification: Mapping[str, NotificationHandler],
-        answers: Mapping[str, Answer],
+        answers: Mapping[str, RequestHandler],
         gone: Callable[[str], object],
     ) -> None:
         self._on_notification, self._answers, self._gone = on_notification, answers, gone

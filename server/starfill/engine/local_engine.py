@@ -10,7 +10,7 @@ from starfill.engine.kv.disk_store import DiskStore
 from starfill.engine.model import LanguageModel
 from starfill.engine.scheduled_job import ServedModel
 from starfill.engine.scheduler import Scheduler
-from starfill.jobs import Job, ModelInfo, Ticket
+from starfill.jobs import Job, ModelInfo, OnTrouble, Ticket
 
 
 class LocalEngine:
@@ -65,7 +65,7 @@ class LocalEngine:
         if self._states is not None:
             self.scheduler.persist(self.served, DiskStore(*self._states, nbytes, keeps))
 
-    def watch(self, on_trouble: Callable[[str | None], None]) -> None:
+    def watch(self, on_trouble: OnTrouble) -> None:
         """See `job.Engine`. Called with a sentence if a GPU's memory runs out, and with nothing else."""
         self.scheduler.watch(self.served, on_trouble)
 

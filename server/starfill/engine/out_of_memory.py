@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -17,9 +17,8 @@ import torch
 from starfill.engine.chunking import ChunkSize
 from starfill.engine.kv.prefix_cache import PrefixCache, Slot
 from starfill.errors import EngineError
-from starfill.jobs import Job
+from starfill.jobs import Job, OnTrouble
 
-OnTrouble = Callable[[str | None], None]
 logger = logging.getLogger(__name__)
 # How the driver and NVIDIA's libraries, which allocate memory of their own, say it.
 MESSAGES = ("out of memory", "ALLOC_FAILED")
@@ -53,10 +52,10 @@ class OutOfMemoryHandler:
         self._lock = threading.Lock()
         self._watching: dict[Hashable, OnTrouble] = {}  # by model, until they have been told once
 
-    def watch(self, model: Hashable, told: OnTrouble) -> None:
-        """told: called once, on the engine's thread, with a sentence when memory has run out."""
+    def watch(self, model: Hashable, on_trouble: OnTrouble) -> None:
+        """on_trouble: called once, on the engine's thread, with a sentence when memory has run out."""
         with self._lock:
-            self._watching[model] = told
+            self._watching[model] = on_trouble
 
     def unwatch(self, model: Hashable) -> None:
         with self._lock:
@@ -87,5 +86,5 @@ class OutOfMemoryHandler:
         logger.warning(sentence)
         with self._lock:
             watching, self._watching = self._watching, {}
-        for told in watching.values():
-            told(sentence)
+        for on_trouble in watching.values():
+            on_trouble(sentence)

@@ -20,9 +20,9 @@ from starfill.engine.kv.budget import automatic
 from starfill.engine.kv.disk_store import DiskStore
 from starfill.engine.kv.disk_writer import DiskWriter
 from starfill.engine.kv.prefix_cache import Key, PrefixCache, Slot
-from starfill.engine.out_of_memory import OnTrouble, OutOfMemoryHandler
+from starfill.engine.out_of_memory import OutOfMemoryHandler
 from starfill.engine.scheduled_job import ScheduledJob, ServedModel
-from starfill.jobs import Finish, Job, Priority, Ticket
+from starfill.jobs import Finish, Job, OnTrouble, Priority, Ticket
 
 SAVING = 2.0  # seconds that closing a model waits for its states to be written
 

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from starfill.checkpoint.config import CheckpointConfig
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 from starfill.errors import SettingsError
 
 CHARS_PER_TOKEN = 4  # a rough average for code; only for cutting texts into pieces
@@ -53,7 +53,7 @@ def sequences(path: Path | None, config: CheckpointConfig, sample: CalibrationSa
         documents = (_text_of(source, *line) for line in rng.sample(lines, len(lines)))
     else:
         documents = iter([_read(source)])
-    encode = Tokenizer.from_folder(config.folder, int(config.model.get("vocab_size", 0))).encode
+    encode = CheckpointTokenizer.from_folder(config.folder, int(config.model.get("vocab_size", 0))).encode
     found = _packed(_pieces(documents, sample.length * CHARS_PER_TOKEN, rng), encode, config, sample)
     if not found:
         raise SettingsError(

@@ -24,7 +24,7 @@ from starfill.checkpoint.config import CheckpointConfig, read_config
 from starfill.checkpoint.weights import Weights
 from starfill.engine.linear.reference import Packed
 from starfill.errors import SettingsError
-from starfill.quantize.layerwise import OnStep, Step
+from starfill.quantize.layerwise import OnStep, QuantizeStep
 from starfill.quantize.skeleton import Skeleton
 from starfill.quantize.solver import MakeSolver
 from starfill.quantize.spec import Spec
@@ -111,7 +111,7 @@ def _run(job: Path, report: OnStep) -> None:
                 last.append(line)
                 if found := WORKING_ON.search(line):
                     layer, layers = int(found[2]), int(found[3]) + 1
-                    report(Step(layer + 1, layers, found[1], layer / layers, "gptqmodel:"))
+                    report(QuantizeStep(layer + 1, layers, found[1], layer / layers, "gptqmodel:"))
         except BaseException:
             process.kill()
             raise

@@ -24,7 +24,7 @@ LARGEST = torch.finfo(torch.float16).max
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class QuantizeStep:
     """The linear that is being quantized."""
 
     layer: int  # from 1
@@ -43,7 +43,7 @@ class LinearError:
     error: float
 
 
-OnStep = Callable[[Step], None]
+OnStep = Callable[[QuantizeStep], None]
 
 
 def plan(skeleton: Skeleton, spec: Spec) -> dict[str, Entry]:
@@ -104,7 +104,7 @@ class LayerwiseRun:
         activations.watch(layer, {name: watch_for(name) for name in group})
         for name in group:
             done = len(self._errors) / len(self._skeleton.linears)
-            self._report(Step(number + 1, len(self._skeleton.layers), name, done))
+            self._report(QuantizeStep(number + 1, len(self._skeleton.layers), name, done))
             before = linears[name].weight.data.clone()
             packed = solvers.pop(name).solve()
             self._write(full[name], packed)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Any
 
 from starfill.errors import EngineError, SettingsError
 from starfill.remote.apis.api import Api, Described, count_of
 from starfill.remote.apis.llama_cpp import LlamaCpp
 from starfill.remote.apis.openai import LlamaCppPython, OpenAI, Sglang, Vllm
 from starfill.remote.apis.tgi import Tgi
-from starfill.remote.http import Connection
+from starfill.remote.http import Connection, Json
 
 KINDS: Mapping[str, type[Api]] = {kind.name: kind for kind in (OpenAI, LlamaCppPython, Vllm, Sglang, Tgi, LlamaCpp)}
 OWNERS = {"vllm": "vllm", "sglang": "sglang", "llamacpp": "llama.cpp"}
-
-Json = Mapping[str, Any]
 
 
 async def describe(connection: Connection, kind: str, model: str) -> tuple[Api, Described]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Hashable, Sequence
 from typing import Any
 
 from starfill.errors import EngineError
-from starfill.jobs import Finish, Job, ModelInfo, Priority, Ticket
+from starfill.jobs import Finish, Job, ModelInfo, OnTrouble, Priority, Ticket
 from starfill.remote.apis.api import Api
 from starfill.remote.candidate_streams import CandidateStreams
 from starfill.remote.debounce import Debounce
@@ -56,7 +56,7 @@ class RemoteEngine:
             connection, api, model, encoder, self._slots, on_first_token=self.debounce.began, clock=lambda: self.clock()
         )
         self._probing: asyncio.Task[None] | None = None
-        self._told: Callable[[str | None], None] | None = None
+        self._on_trouble: OnTrouble | None = None
 
     def submit(self, job: Job) -> Ticket:
         if not 0 < len(job.ids) < self.info.context_length or job.candidates < 1:
@@ -87,9 +87,9 @@ class RemoteEngine:
     def persist(self, nbytes: int, keeps: Callable[[str], bool]) -> None:
         """Does nothing: no state is on this machine."""
 
-    def watch(self, on_trouble: Callable[[str | None], None]) -> None:
+    def watch(self, on_trouble: OnTrouble) -> None:
         """See `jobs.Engine`."""
-        self._told = on_trouble
+        self._on_trouble = on_trouble
 
     def close(self) -> None:
         """Ends all jobs and closes the connections."""
@@ -101,8 +101,8 @@ class RemoteEngine:
         self._network.close()
 
     def _report_trouble(self, trouble: str | None) -> None:
-        if self._told is not None:
-            self._told(trouble)
+        if self._on_trouble is not None:
+            self._on_trouble(trouble)
 
     # The methods below run on the network's thread.
 

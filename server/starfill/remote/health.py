@@ -6,15 +6,14 @@ import time
 from collections.abc import Callable
 
 from starfill.errors import EngineError
+from starfill.jobs import OnTrouble
 
 FIRST, LONGEST = 1.0, 30.0  # seconds without a request
 PATIENCE = 120.0  # seconds that an engine may ask for
 
-OnTrouble = Callable[["str | None"], None]
-
 
 class Health:
-    """Used on one thread. told: called with a sentence when the engine fails, with None when it works again."""
+    """Used on one thread. on_trouble: called with a sentence when the engine fails, with None when it works again."""
 
     def __init__(self, on_trouble: OnTrouble, clock: Callable[[], float] = time.monotonic) -> None:
         self._on_trouble, self.clock = on_trouble, clock

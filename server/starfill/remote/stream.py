@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from starfill.jobs import Finish, Job
-from starfill.remote.apis.api import Piece
+from starfill.remote.apis.api import AnswerPart
 from starfill.remote.encoding import PromptEncoder
 
 FINER = 8  # our tokens to one of the engine's, at most: an engine that goes on after that ignores its limit
@@ -25,7 +25,7 @@ class AnswerStream:
         self.prefix_mismatch = self.ended = False
         self.pieces = 0
 
-    def take(self, piece: Piece) -> bool:
+    def take(self, piece: AnswerPart) -> bool:
         """True if nothing more is wanted."""
         if self.finish is None and piece.text:
             self.pieces += 1

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 from starfill.config.folders import BUNDLED
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.linear.dense import DenseLinear
@@ -22,7 +22,7 @@ TOKENS = 400  # of each file
 def test_rounding_the_head_changes_next_to_nothing() -> None:
     shipped, with_exact_head = (load_model(OpenedCheckpoint.open(BUNDLED), torch.device("cpu")).model for _ in range(2))
     with_exact_head.lm_head = DenseLinear(with_exact_head.wte.float(), None)
-    tokenizer = Tokenizer.from_folder(BUNDLED, shipped.config.vocab_size)
+    tokenizer = CheckpointTokenizer.from_folder(BUNDLED, shipped.config.vocab_size)
     losses: list[list[torch.Tensor]] = [[], []]
     agreements = []
     for file in FILES:

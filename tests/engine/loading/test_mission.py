@@ -19,7 +19,7 @@ from checkpoints.shapes import SHAPES, GptBigCode, Llama
 from memory_table import table
 from starfill.app.backend import LocalBackend
 from starfill.checkpoint.config import read_config
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 from starfill.config.settings import Settings
 from starfill.engine.kv.kv_cache import KVCache
 from starfill.engine.loading.inspect import inspect
@@ -154,7 +154,7 @@ def test_each_kind_completes_in_an_editor(name: str, tmp_path: Path, monkeypatch
 @pytest.mark.parametrize("text", ["def f(self):\n    return name", "x", "  größe = '日本'\t# <s>"])
 def test_the_stand_in_tokenizer_spells_text_as_llama_does(text: str) -> None:
     raw = tokenizers.sentencepiece(600, {"<step>": 599})
-    tokenizer = Tokenizer(raw, Path("tokenizer.json"), 600)
+    tokenizer = CheckpointTokenizer(raw, Path("tokenizer.json"), 600)
     assert (tokenizer.special["<s>"], tokenizer.special["<step>"]) == (1, 599)
     spelled = b"".join(tokenizer.token_bytes[id] for id in tokenizer.encode(text)).decode()
     assert spelled.removeprefix(" ").lstrip() == text.lstrip()

@@ -18,7 +18,7 @@ from starfill.engine.models.activation import ACTIVATIONS
 from starfill.engine.native import library as module
 from starfill.engine.native.kernels import Native
 from starfill.engine.native.library import native, open_library, openmp_runtimes, why_not
-from starfill.engine.native.structs import STRUCTS, Activation
+from starfill.engine.native.structs import STRUCTS, ActivationKind
 
 CPU = torch.device("cpu")
 
@@ -73,12 +73,12 @@ def test_attention_takes_scores_of_any_size(kernels: Native) -> None:
 @pytest.mark.parametrize(
     "kind,function",
     [
-        (Activation.SILU, F.silu),
-        (Activation.GELU, F.gelu),
-        (Activation.GELU_TANH, lambda x: F.gelu(x, approximate="tanh")),
+        (ActivationKind.SILU, F.silu),
+        (ActivationKind.GELU, F.gelu),
+        (ActivationKind.GELU_TANH, lambda x: F.gelu(x, approximate="tanh")),
     ],
 )
-def test_activations(kernels: Native, kind: Activation, function: object) -> None:
+def test_activations(kernels: Native, kind: ActivationKind, function: object) -> None:
     x = torch.cat([6 * torch.randn(1001, generator=torch.Generator().manual_seed(3)), torch.tensor([0.0, 50.0, -50.0])])
     y = kernels.activation(x, kind)
     assert torch.allclose(y, function(x), atol=2e-6)  # type: ignore[operator]
@@ -89,7 +89,11 @@ def test_activations(kernels: Native, kind: Activation, function: object) -> Non
 
 def test_models_use_them(kernels: Native) -> None:
     x = torch.randn(3, 50)
-    for name, kind in (("silu", Activation.SILU), ("gelu", Activation.GELU), ("gelu_new", Activation.GELU_TANH)):
+    for name, kind in (
+        ("silu", ActivationKind.SILU),
+        ("gelu", ActivationKind.GELU),
+        ("gelu_new", ActivationKind.GELU_TANH),
+    ):
         assert torch.equal(ACTIVATIONS[name](x), kernels.activation(x, kind))
     keys, values = cache(1, 9, 64)
     q = torch.randn(2, 4, 64)

@@ -10,7 +10,7 @@ from starfill.assist.completion.assistant import Assistant
 from starfill.assist.instruct.instructor import Instructor
 from starfill.assist.prompts.detect import detect
 from starfill.assist.prompts.family import Identity
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 from starfill.config.folders import BUNDLED
 from starfill.config.settings import Settings
 from starfill.jobs import Finish, Job, ModelInfo, Priority, Result, Ticket
@@ -20,7 +20,7 @@ ANSWER = " not_typed_by_anyone(value)"
 
 
 class InstantEngine:
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    def __init__(self, tokenizer: CheckpointTokenizer) -> None:
         self.info = ModelInfo("instant", "gpt_bigcode", "cpu", "none", 8192, len(tokenizer.token_bytes), 0, 0)
         self._answer = tokenizer.encode(ANSWER)
 
@@ -52,7 +52,7 @@ class InstantEngine:
 
 class InstantBackend:
     def load(self, settings: Settings, report: object) -> Assistant:
-        tokenizer = Tokenizer.from_folder(BUNDLED, 0)
+        tokenizer = CheckpointTokenizer.from_folder(BUNDLED, 0)
         identity = Identity("gpt_bigcode", tokenizer.special, None, "instant", declared="starfill")
         return Assistant(InstantEngine(tokenizer), tokenizer, detect(identity), settings)
 

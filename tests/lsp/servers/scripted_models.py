@@ -133,8 +133,8 @@ class ScriptedAssistant:
     def changed(self, document: Document, offset: int) -> None:
         self.cursors[document.uri] = offset
 
-    def watch(self, told: Callable[[str | None], None]) -> None:
-        self.told = told
+    def watch(self, on_trouble: Callable[[str | None], None]) -> None:
+        self.told = on_trouble
 
     def accepted(self, uri: str) -> None:
         NOTES.append(f"accepted {uri}")

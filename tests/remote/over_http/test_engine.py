@@ -6,11 +6,11 @@ import pytest
 
 from remote.fake_engine import Fault
 from remote.opened import BUNDLED, KINDS, wait_for
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 from starfill.errors import EngineError
 from starfill.jobs import Finish, Priority, Sampling
 
-OWN = Tokenizer.from_folder(BUNDLED, 0)
+OWN = CheckpointTokenizer.from_folder(BUNDLED, 0)
 IDS = ("vllm", "sglang", "llama.cpp")  # kinds that take token ids
 FORCED = IDS  # kinds that can be told how an answer begins
 ANSWER = "return a + b  # naïve 漢字 🎉\n"

@@ -8,10 +8,10 @@ import pytest
 from remote.fake_engine import Fault
 from remote.opened import BUNDLED, open_at
 from starfill.assist.prompts.detect import family_named
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 from starfill.errors import SettingsError, StarfillError
 
-OWN = Tokenizer.from_folder(BUNDLED, 0)
+OWN = CheckpointTokenizer.from_folder(BUNDLED, 0)
 
 
 def bundled_text(ids):

@@ -12,7 +12,7 @@ from lsp.client import Client
 from lsp.params import replace
 from remote.fake_engine import Asked, FakeEngine
 from remote.opened import BUNDLED
-from starfill.checkpoint.tokenizer import Tokenizer
+from starfill.checkpoint.tokenizer import CheckpointTokenizer
 from starfill.util.common_prefix import common_prefix
 from traces.trace import Trace, mixed, sources
 from traces.typist import Event
@@ -22,7 +22,7 @@ KEYS = {"character", "enter", "bracket", "backspace"}
 WARM = 0.95
 
 
-def tokens(asked: Asked, tokenizer: Tokenizer) -> list[int]:
+def tokens(asked: Asked, tokenizer: CheckpointTokenizer) -> list[int]:
     return tokenizer.encode(asked.prompt) if isinstance(asked.prompt, str) else asked.prompt
 
 
@@ -50,7 +50,7 @@ def test_a_warm_keystroke(
     kind: str, model: str, tokenizer: str, fake: Callable[..., FakeEngine], record_property: Callable[..., None]
 ) -> None:
     engine = fake(kind, model, answer=lambda prompt: "§")  # which nobody types, so that each key asks
-    own = Tokenizer.from_folder(BUNDLED, 0)
+    own = CheckpointTokenizer.from_folder(BUNDLED, 0)
     last: dict[str, list[int]] = {}
     shares: dict[str, list[float]] = {}
     seen = 0

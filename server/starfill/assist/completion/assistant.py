@@ -19,7 +19,7 @@ from starfill.assist.prompts.tokenizer import Tokenizer
 from starfill.config.access_policy import AccessPolicy
 from starfill.config.settings import Settings
 from starfill.errors import RequestError
-from starfill.jobs import Engine, ModelInfo, Priority, Result
+from starfill.jobs import Engine, ModelInfo, OnTrouble, Priority, Result
 from starfill.text.document import Document
 from starfill.text.position import Edit
 from starfill.util.supersede import NewestWins, until_superseded
@@ -27,7 +27,7 @@ from starfill.util.supersede import NewestWins, until_superseded
 PAUSE = 0.01  # seconds without a request before idle work starts: an editor that asks with each key has asked by then
 SUPERSEDED = "superseded by a newer request"
 
-Pause = Callable[[], Awaitable[None]]
+IdleWait = Callable[[], Awaitable[None]]
 
 
 async def until_idle() -> None:
@@ -43,7 +43,13 @@ class Assistant:
     """
 
     def __init__(
-        self, engine: Engine, tokenizer: Tokenizer, dialect: Dialect, settings: Settings, *, pause: Pause = until_idle
+        self,
+        engine: Engine,
+        tokenizer: Tokenizer,
+        dialect: Dialect,
+        settings: Settings,
+        *,
+        pause: IdleWait = until_idle,
     ) -> None:
         self.engine = engine
         self.tokenizer = tokenizer
@@ -91,7 +97,7 @@ class Assistant:
         self.engine.persist(settings.saved_state_bytes, self._policy.keeps)
         self._requester = Requester(self.tokenizer, self.dialect, self._index, settings, self.info.context_length)
 
-    def watch(self, on_trouble: Callable[[str | None], None]) -> None:
+    def watch(self, on_trouble: OnTrouble) -> None:
         """See `job.Engine`."""
         self.engine.watch(on_trouble)
 

@@ -12,12 +12,11 @@ from starfill.assist.completion.assistant import SUPERSEDED, Assistant
 from starfill.assist.completion.result import Completion, Figures
 from starfill.config.settings import Settings
 from starfill.errors import EngineError, StarfillError
-from starfill.jobs import ModelInfo
+from starfill.jobs import ModelInfo, OnTrouble
 from starfill.text.document import Document
 from starfill.util.daemon_thread import in_daemon_thread
 from starfill.util.supersede import NewestWins, until_superseded
 
-OnTrouble = Callable[["str | None"], None]
 Reconnect = Callable[[], Assistant]
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from starfill.engine.native.library import native
-from starfill.engine.native.structs import Activation as Kind
+from starfill.engine.native.structs import ActivationKind
 from starfill.errors import CheckpointError
 
 Activation = Callable[[torch.Tensor], torch.Tensor]
@@ -24,7 +24,7 @@ class StableActivation:
     looked up in a table of all 65,536 values. Anything else is left to torch.
     """
 
-    def __init__(self, function: Activation, kind: Kind) -> None:
+    def __init__(self, function: Activation, kind: ActivationKind) -> None:
         self._function = function
         self.kind = kind
 
@@ -42,15 +42,15 @@ class StableActivation:
         return self._function(x)
 
 
-_GELU = StableActivation(F.gelu, Kind.GELU)
-_GELU_TANH = StableActivation(partial(F.gelu, approximate="tanh"), Kind.GELU_TANH)
+_GELU = StableActivation(F.gelu, ActivationKind.GELU)
+_GELU_TANH = StableActivation(partial(F.gelu, approximate="tanh"), ActivationKind.GELU_TANH)
 ACTIVATIONS: dict[str, Activation] = {
     "gelu_pytorch_tanh": _GELU_TANH,
     "gelu_fast": _GELU_TANH,
     "gelu_new": _GELU_TANH,
     "gelu": _GELU,
     "relu": F.relu,
-    "silu": StableActivation(F.silu, Kind.SILU),
+    "silu": StableActivation(F.silu, ActivationKind.SILU),
 }
 
 

@@ -20,13 +20,17 @@ from starfill.engine.linear.select import Linear
 from starfill.engine.models.activation import Activation, StableActivation
 from starfill.engine.models.fused import Parts
 from starfill.engine.models.norm import Norm
-from starfill.engine.native.structs import Activation as Kind
+from starfill.engine.native.structs import ActivationKind
 
 DIMS = (16, 32, 64, 128, 256)  # head dimensions that the kernels take
 SPANS = 128  # into which a model's longest context is cut; a step's working memory grows with them
 CHUNK = 16  # spans added up at a time
 COLUMNS = 512  # columns of an activation that one program computes
-KINDS = {Kind.SILU: kernels.SILU, Kind.GELU: kernels.GELU, Kind.GELU_TANH: kernels.GELU_TANH}
+KINDS = {
+    ActivationKind.SILU: kernels.SILU,
+    ActivationKind.GELU: kernels.GELU,
+    ActivationKind.GELU_TANH: kernels.GELU_TANH,
+}
 LOG2_E = 1.4426950408889634
 
 
@@ -59,7 +63,7 @@ class Table:
         return self.numbers[3 + layer]
 
 
-class Steps:
+class CudaSteps:
     """Refers to the blocks' parts. blocks_a_span: blocks of keys that one program of attention computes."""
 
     def __init__(
@@ -73,7 +77,7 @@ class Steps:
     @classmethod
     def of(
         cls, blocks: Sequence[Parts], norm: Norm, head: Linear, kv: KVShape, window: int | None, context: int
-    ) -> Steps | None:
+    ) -> CudaSteps | None:
         """None if the kernels can't run all of these parts. context: the model's longest."""
         linears = [head, *(linear for parts in blocks for linear in parts.linears)]
         if kv.dtype not in (torch.float16, torch.bfloat16) or kv.head_dim not in DIMS:

@@ -31,7 +31,7 @@ from starfill.engine.out_of_memory import naming_out_of_memory
 
 if TYPE_CHECKING:
     from starfill.engine.models.cuda_graphs import Graphs
-    from starfill.engine.models.cuda_steps import Steps, Table
+    from starfill.engine.models.cuda_steps import CudaSteps, Table
 
 Rotation = tuple[torch.Tensor, torch.Tensor]  # cosines and signed sines, see rotary.py
 
@@ -184,15 +184,15 @@ class Decoder(ABC):
         return Fused.of(parts, self.norm, self.lm_head, self.kv_shape, self.window)
 
     @cached_property
-    def steps(self) -> tuple[Steps, Graphs] | None:
+    def steps(self) -> tuple[CudaSteps, Graphs] | None:
         """Passes of few rows on a GPU whose kernels take the linears; else None."""
         if len(self.stages) > 1 or not isinstance(self.lm_head, CudaLinear):
             return None
         from starfill.engine.models.cuda_graphs import CudaCapture, Graphs
-        from starfill.engine.models.cuda_steps import Steps
+        from starfill.engine.models.cuda_steps import CudaSteps
 
         kv, parts = self.kv_shape, [block.parts() for block in self.stages[0][1]]
-        steps = Steps.of(parts, self.norm, self.lm_head, kv, self.window, self.context_length)
+        steps = CudaSteps.of(parts, self.norm, self.lm_head, kv, self.window, self.context_length)
         if steps is None:
             return None
         capture = CudaCapture(kv.device) if kv.device.type == "cuda" else None

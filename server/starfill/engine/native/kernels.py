@@ -6,7 +6,7 @@ import ctypes
 
 import torch
 
-from starfill.engine.native.structs import Activation, AttentionCall, LinearWeights, ModelParts, Pass
+from starfill.engine.native.structs import ActivationKind, AttentionCall, LinearWeights, ModelParts, Pass
 
 _pointer, _int, _long = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
 
@@ -65,7 +65,7 @@ class Native:
             raise MemoryError
         return out
 
-    def activation(self, x: torch.Tensor, kind: Activation) -> torch.Tensor:
+    def activation(self, x: torch.Tensor, kind: ActivationKind) -> torch.Tensor:
         """Elementwise, of any shape."""
         x = x.contiguous()
         out = torch.empty_like(x)

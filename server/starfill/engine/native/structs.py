@@ -8,7 +8,7 @@ from enum import IntEnum
 _pointer, _int, _float, _long = ctypes.c_void_p, ctypes.c_int32, ctypes.c_float, ctypes.c_int64
 
 
-class Activation(IntEnum):
+class ActivationKind(IntEnum):
     """`enum activation` in kernels.c."""
 
     SILU = 0

@@ -51,10 +51,10 @@ LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
 WRITE_FILE, REFER, TRUNCATE = 1 << 1, 1 << 13, 1 << 14
 CHANGES = WRITE_FILE | sum(1 << bit for bit in range(4, 13))  # and removing and making anything; ABI 1
 
-Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, constant
+BpfInstruction = tuple[int, int, int, int]  # code, jump if true, jump if false, constant
 
 
-def seccomp_filter(pid: int, machine: str) -> list[Instruction]:
+def seccomp_filter(pid: int, machine: str) -> list[BpfInstruction]:
     """A filter under which process `pid` can make threads, but no processes, no sockets and no signals to others.
 
     Raises KeyError for a machine whose system calls aren't in the tables.
@@ -62,7 +62,7 @@ def seccomp_filter(pid: int, machine: str) -> list[Instruction]:
     column, audit = ARCHITECTURES[machine]
     refuse = (RET, 0, 0, ERRNO | EPERM)
     allow = (RET, 0, 0, ALLOW)
-    code: list[Instruction] = [(LD, 0, 0, ARCH), (JEQ, 1, 0, audit), refuse, (LD, 0, 0, NR)]
+    code: list[BpfInstruction] = [(LD, 0, 0, ARCH), (JEQ, 1, 0, audit), refuse, (LD, 0, 0, NR)]
     if machine == "x86_64":
         code += [(JGE, 0, 1, X32), refuse]
     for numbers in REFUSED.values():

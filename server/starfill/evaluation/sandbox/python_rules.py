@@ -30,10 +30,10 @@ CHANGES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
 }
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
-Rule = Callable[[str, tuple[Any, ...]], bool]
+AuditRule = Callable[[str, tuple[Any, ...]], bool]
 
 
-def refuse(rules: list[Rule]) -> None:
+def refuse(rules: list[AuditRule]) -> None:
     """From now on, everything for which a rule returns True raises PermissionError. This can't be undone."""
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
@@ -50,7 +50,7 @@ def calls(event: str, arguments: tuple[Any, ...]) -> bool:
     return event in PROCESSES or event in NETWORK
 
 
-def changes_outside(folder: Path) -> Rule:
+def changes_outside(folder: Path) -> AuditRule:
     """Changes to files that aren't below `folder`."""
     home = os.path.realpath(folder)
     real, join, none = os.path.realpath, os.path.join, os.devnull  # the foreign code may replace them

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PATIENCE = 5  # seconds for the client to answer; without an answer no progress is shown, and the work goes on
 
 
-class Progress:
+class WorkDoneProgress:
     """start() once, report() at any time, end() once. All are called on the event loop, and none waits for the client.
 
     cancel: called when the user presses the button of the progress; None shows no button.

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from starfill.assist.instruct.outcome import Outcome
 from starfill.errors import RequestError
-from starfill.lsp.documents.edit_history import Step, followed
+from starfill.lsp.documents.edit_history import DocumentEdit, followed
 from starfill.text.document import Change, Document
 from starfill.text.position import Edit, Encoding, Span
 from starfill.text.span_tracking import follow
@@ -33,7 +33,7 @@ class Run:
     def __init__(self, code: Span, encoding: Encoding, *, edits: bool) -> None:
         self._encoding, self._edits = encoding, edits
         self._code: Span | None = code
-        self._changes: list[Step] = []
+        self._changes: list[DocumentEdit] = []
         self._ended: Exception | None = None  # why it ended early, unless the caller cancelled it
         self._work: asyncio.Task[Any] | None = None
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lsprotocol import types
 
 from starfill.assist.instruct.actions import actions_for
+from starfill.assist.instruct.answer_stream import OnText
 from starfill.assist.instruct.outcome import Instruction, Outcome
 from starfill.assist.instruct.target import selected_lines
 from starfill.code.definitions import definition_around
 from starfill.errors import RequestError, StarfillError
-from starfill.lsp.client.progress import Progress
+from starfill.lsp.client.progress import WorkDoneProgress
 from starfill.lsp.code_actions.listing import LAZY
 from starfill.lsp.code_actions.request import ActionRequest
 from starfill.lsp.code_actions.run import Run, Stopped
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-OnText = Callable[[str, int], None]
 COUNTING = 0.1  # seconds between two reports of the number of tokens
 
 
@@ -108,7 +108,7 @@ class Runner:
         document, action = instruction.document, instruction.action
         code = selected_lines(document, instruction.selection) or instruction.selection
         run = Run(code, encoding, edits=action.placement in LAZY)
-        progress = Progress(self._client, run.stop, token)
+        progress = WorkDoneProgress(self._client, run.stop, token)
         progress.report(None, "reading")
         progress.start(action.title)
         self._runs.setdefault(document.uri, set()).add(run)
@@ -155,7 +155,7 @@ async def _widened(instruction: Instruction) -> Span:
     return found or selection
 
 
-def _counted(progress: Progress, on_text: OnText) -> OnText:
+def _counted(progress: WorkDoneProgress, on_text: OnText) -> OnText:
     told = 0.0  # when
 
     def counted(text: str, tokens: int) -> None:

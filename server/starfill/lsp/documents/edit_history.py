@@ -10,12 +10,12 @@ from starfill.text.position import Encoding, Span
 from starfill.text.span_tracking import follow
 
 KEPT = 64  # changes of a document; a menu of actions isn't open for longer
-Step = tuple[Document, Sequence[Change]]  # a document, and what one didChange did to it
+DocumentEdit = tuple[Document, Sequence[Change]]  # a document, and what one didChange did to it
 
 
 class EditHistory:
     def __init__(self) -> None:
-        self._steps: dict[str, deque[Step]] = {}
+        self._steps: dict[str, deque[DocumentEdit]] = {}
 
     def changed(self, before: Document, changes: Sequence[Change]) -> None:
         steps = self._steps.setdefault(before.uri, deque(maxlen=KEPT))
@@ -26,7 +26,7 @@ class EditHistory:
     def closed(self, uri: str) -> None:
         self._steps.pop(uri, None)
 
-    def since(self, uri: str, version: int) -> list[Step]:
+    def since(self, uri: str, version: int) -> list[DocumentEdit]:
         """The changes of a document since that version; none if that is too long ago, or never existed."""
         steps = list(self._steps.get(uri, ()))
         for first, (before, _) in enumerate(steps):
@@ -35,7 +35,7 @@ class EditHistory:
         return []
 
 
-def followed(span: Span, steps: Sequence[Step], encoding: Encoding) -> Span | None:
+def followed(span: Span, steps: Sequence[DocumentEdit], encoding: Encoding) -> Span | None:
     """Where a span of the first step's document is after all steps; None if one of them touched it."""
     found: Span | None = span
     for before, changes in steps:

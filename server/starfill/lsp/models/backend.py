@@ -13,7 +13,7 @@ from starfill.assist.completion.result import Completion
 from starfill.assist.instruct.actions import Action
 from starfill.assist.instruct.outcome import Instruction, Outcome
 from starfill.config.settings import Settings
-from starfill.jobs import ModelInfo
+from starfill.jobs import ModelInfo, OnTrouble
 from starfill.text.document import Document
 from starfill.text.position import Span
 from starfill.util.progress import OnProgress
@@ -31,7 +31,7 @@ class ModelChoice:
     nbytes: int | None
 
 
-class Assistant(Protocol):
+class AssistantProtocol(Protocol):
     """`assist.completion.assistant.Assistant` as the server uses it. All methods but `close` return at once or are
     async.
     """
@@ -49,7 +49,7 @@ class Assistant(Protocol):
         """The model that suggests while the engine of `info` can't be reached; None if nobody does."""
         ...
 
-    def watch(self, on_trouble: Callable[[str | None], None]) -> None:
+    def watch(self, on_trouble: OnTrouble) -> None:
         """on_trouble: called from any thread. With a sentence when a remote engine begins to fail, with None when it
         works
         again.
@@ -84,7 +84,7 @@ class Assistant(Protocol):
         ...
 
 
-class Instructor(Protocol):
+class InstructorProtocol(Protocol):
     """`assist.instruct.instructor.Instructor` as the server uses it. All methods but `close` return at once or are
     async.
     """
@@ -116,7 +116,7 @@ class Instructor(Protocol):
 
 
 class Backend(Protocol):
-    def load(self, settings: Settings, report: OnProgress) -> Assistant:
+    def load(self, settings: Settings, report: OnProgress) -> AssistantProtocol:
         """Blocks until the model is ready. Raises StarfillError, with the sentence to show, if it can't be loaded.
 
         NotPulledError: the repository would have to be downloaded, which this method never does. ConsentError: the
@@ -124,7 +124,9 @@ class Backend(Protocol):
         """
         ...
 
-    def load_instructor(self, settings: Settings, report: OnProgress, beside: Assistant | None) -> Instructor:
+    def load_instructor(
+        self, settings: Settings, report: OnProgress, beside: AssistantProtocol | None
+    ) -> InstructorProtocol:
         """Blocks until actions can be asked for: of the model of `beside`, or of their own model if one is set.
 
         Raises StarfillError like `load`, also if the two models don't fit into memory together.

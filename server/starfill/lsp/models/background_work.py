@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from starfill.errors import StarfillError
-from starfill.lsp.client.progress import Progress
+from starfill.lsp.client.progress import WorkDoneProgress
 from starfill.util.daemon_thread import in_daemon_thread
 from starfill.util.progress import OnProgress
 
@@ -27,7 +27,7 @@ async def run_with_progress(
 
     title: None for work that is too quick to be shown. Cancelling ends the wait, not the thread.
     """
-    progress = Progress(client)
+    progress = WorkDoneProgress(client)
     loop = asyncio.get_running_loop()
     if title is not None:
         progress.start(title)

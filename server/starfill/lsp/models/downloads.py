@@ -9,7 +9,7 @@ from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
 from starfill.errors import CheckpointError, StarfillError
-from starfill.lsp.client.progress import Progress
+from starfill.lsp.client.progress import WorkDoneProgress
 from starfill.lsp.client.questions import choice
 from starfill.lsp.models.backend import Backend
 from starfill.util.daemon_thread import in_daemon_thread
@@ -65,7 +65,7 @@ class Downloader:
             if not stopped.done():
                 stopped.set_result(None)
 
-        progress = Progress(self._client, cancel)
+        progress = WorkDoneProgress(self._client, cancel)
         progress.start(f"Starfill: downloading {repository}")
 
         def told(fraction: float, message: str) -> None:

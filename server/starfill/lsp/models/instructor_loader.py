@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from starfill.assist.instruct.actions import Action
 from starfill.config.settings import Settings
 from starfill.errors import ConsentError, StarfillError
-from starfill.lsp.models.backend import Assistant, Backend, Instructor
+from starfill.lsp.models.backend import AssistantProtocol, Backend, InstructorProtocol
 from starfill.lsp.models.background_work import run_with_progress
 from starfill.lsp.models.model_loader import ModelLoader
 from starfill.lsp.models.status import Status
@@ -30,12 +30,12 @@ class InstructorLoader:
     def __init__(self, client: LanguageServer, backend: Backend, loader: ModelLoader, status: Status) -> None:
         self._client, self._backend, self._loader, self._status = client, backend, loader, status
         self._settings = Settings()
-        self._task: asyncio.Task[Instructor] | None = None
+        self._task: asyncio.Task[InstructorProtocol] | None = None
         # while a question to the user is open; done when its answer doesn't matter any more
         self._moved_on: asyncio.Future[None] | None = None
 
     @property
-    def loaded(self) -> Instructor | None:
+    def loaded(self) -> InstructorProtocol | None:
         task = self._task
         if task is None or not task.done() or task.cancelled() or task.exception() is not None:
             return None
@@ -60,7 +60,7 @@ class InstructorLoader:
         if not settings.own_instruct_model:
             self._begin()  # costs no memory, and makes the first menu of actions as quick as the next ones
 
-    async def get(self) -> Instructor:
+    async def get(self) -> InstructorProtocol:
         """The instructor, which is loaded if necessary. Raises StarfillError, with a sentence, if it can't be."""
         return await asyncio.shield(self._begin())
 
@@ -81,14 +81,14 @@ class InstructorLoader:
         if (loaded := self.loaded) is not None:
             loaded.forget(uri)
 
-    def _begin(self) -> asyncio.Task[Instructor]:
+    def _begin(self) -> asyncio.Task[InstructorProtocol]:
         if self._task is None or (self._task.done() and self.loaded is None):
             self._task = asyncio.create_task(self._load())
             # marks an exception as retrieved
             self._task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return self._task
 
-    async def _load(self) -> Instructor:
+    async def _load(self) -> InstructorProtocol:
         """Load until the instructor is the one that is wanted: the settings may change meanwhile."""
         while True:
             await self._loader.settled()
@@ -115,7 +115,7 @@ class InstructorLoader:
         agreed = await until_superseded(self._moved_on, asyncio.ensure_future(self._loader.consents.agreed(needed)))
         return not agreed and not self._moved_on.done()
 
-    async def _of(self, settings: Settings, beside: Assistant | None) -> Instructor:
+    async def _of(self, settings: Settings, beside: AssistantProtocol | None) -> InstructorProtocol:
         own = settings.own_instruct_model
         title, failed = (
             f"Starfill: loading {own}",

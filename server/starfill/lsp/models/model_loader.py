@@ -12,7 +12,7 @@ from lsprotocol import types
 from starfill.config.settings import Settings
 from starfill.errors import ConsentError, EngineError, NotPulledError, StarfillError
 from starfill.lsp.client.messages import show_message
-from starfill.lsp.models.backend import Assistant, Backend
+from starfill.lsp.models.backend import AssistantProtocol, Backend
 from starfill.lsp.models.background_work import run_with_progress
 from starfill.lsp.models.consent import EngineConsents
 from starfill.lsp.models.downloads import Downloader
@@ -39,7 +39,7 @@ class ModelLoader:
         self._failure: StarfillError | None = None  # the error of the last attempt
         self._retry: asyncio.Task[None] | None = None
         self.consents = EngineConsents(client, backend)
-        self.assistant: Assistant | None = None
+        self.assistant: AssistantProtocol | None = None
 
     def use(self, settings: Settings) -> None:
         """Load or configure what these settings ask for. Returns at once. Equal settings change nothing."""
@@ -113,7 +113,7 @@ class ModelLoader:
 
         loaded.watch(on_trouble)
 
-    def _on_trouble(self, assistant: Assistant, trouble: str | None) -> None:
+    def _on_trouble(self, assistant: AssistantProtocol, trouble: str | None) -> None:
         """A remote engine fails, or works again: this is shown as the status, never as a message. A local engine goes
         on.
         """
@@ -131,16 +131,18 @@ class ModelLoader:
         else:
             self._status.set(ServerStatus("error", trouble, info.name, info.device))
 
-    def _warn(self, assistant: Assistant) -> None:
+    def _warn(self, assistant: AssistantProtocol) -> None:
         """Warn if the model can't follow one of the settings."""
         if assistant.problem is not None:
             self._show(types.MessageType.Warning, assistant.problem)
 
-    async def _load_once(self, settings: Settings, old: Assistant | None, quietly: bool) -> Assistant | StarfillError:
+    async def _load_once(
+        self, settings: Settings, old: AssistantProtocol | None, quietly: bool
+    ) -> AssistantProtocol | StarfillError:
         """The assistant, or the error that says why there is none."""
         loop = asyncio.get_running_loop()
 
-        def work(report: OnProgress) -> Assistant:
+        def work(report: OnProgress) -> AssistantProtocol:
             def report_twice(fraction: float, message: str) -> None:
                 report(fraction, message)
                 loop.call_soon_threadsafe(self._status.progress, fraction)

@@ -42,7 +42,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class AnswerPart:
     """A part of an answer.
 
     finish: why the answer ended, in its last part. prompt_tokens, cached_tokens: of the prompt, and of those the ones
@@ -71,7 +71,7 @@ class Api(Protocol):
         """The JSON body of a request for a streamed answer."""
         ...
 
-    def read(self, event: Mapping[str, Any]) -> Piece:
+    def read(self, event: Mapping[str, Any]) -> AnswerPart:
         """An event of the answer. Raises KeyError, TypeError, IndexError or ValueError for anything that is none."""
         ...
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from starfill.remote.apis.api import Ask, Piece, count_of, text_of
+from starfill.remote.apis.api import AnswerPart, Ask, count_of, text_of
 
 FINISHES = {"eos": "stop", "word": "stop", "limit": "length"}
 
@@ -40,12 +40,12 @@ class LlamaCpp:
             body["grammar"] = f"root ::= {_quoted(ask.begins)} .*"
         return body
 
-    def read(self, event: Mapping[str, Any]) -> Piece:
+    def read(self, event: Mapping[str, Any]) -> AnswerPart:
         finish, timings = None, event.get("timings") or {}
         if event["stop"]:
             finish = FINISHES[event["stop_type"]]
         cached, computed = count_of(timings.get("cache_n")), count_of(timings.get("prompt_n"))
-        return Piece(
+        return AnswerPart(
             text=text_of(event["content"]),
             finish=finish,
             prompt_tokens=None if cached is None or computed is None else cached + computed,

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from starfill.remote.apis.api import Ask, Piece, count_of, text_of
+from starfill.remote.apis.api import AnswerPart, Ask, count_of, text_of
 
 SPECIAL = frozenset("\\.^$*+?{}[]()|/-")
 ESCAPED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -42,16 +42,16 @@ class OpenAI:
                 body["seed"] = sampling.seed
         return body
 
-    def read(self, event: Mapping[str, Any]) -> Piece:
+    def read(self, event: Mapping[str, Any]) -> AnswerPart:
         usage = event.get("usage") or {}
         details = usage.get("prompt_tokens_details") or {}
         prompt, cached = count_of(usage.get("prompt_tokens")), count_of(details.get("cached_tokens"))
         choices = event["choices"]
         if not choices:  # the last event, which has only the usage
-            return Piece(prompt_tokens=prompt, cached_tokens=cached)
+            return AnswerPart(prompt_tokens=prompt, cached_tokens=cached)
         choice = choices[0]
         finish = choice.get("finish_reason")
-        return Piece(
+        return AnswerPart(
             text=text_of(choice.get("text") or ""),
             finish=None if finish is None else FINISHES[finish],
             prompt_tokens=prompt,

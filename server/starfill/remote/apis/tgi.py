@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from starfill.remote.apis.api import Ask, Piece, count_of, text_of
+from starfill.remote.apis.api import AnswerPart, Ask, count_of, text_of
 
 FINISHES = {"eos_token": "stop", "stop_sequence": "stop", "length": "length"}
 
@@ -36,13 +36,13 @@ class Tgi:
                 parameters["seed"] = sampling.seed
         return {"inputs": ask.prompt, "parameters": parameters, "stream": True}
 
-    def read(self, event: Mapping[str, Any]) -> Piece:
+    def read(self, event: Mapping[str, Any]) -> AnswerPart:
         token = event["token"]
         details = event.get("details") or {}
         finish = details.get("finish_reason")
         if token.get("special"):  # one that doesn't end the text for the engine ends it for us
-            return Piece(finish="stop", prompt_tokens=count_of(details.get("input_length")))
-        return Piece(
+            return AnswerPart(finish="stop", prompt_tokens=count_of(details.get("input_length")))
+        return AnswerPart(
             text=text_of(token["text"]),
             finish=None if finish is None else FINISHES[finish],
             prompt_tokens=count_of(details.get("input_length")),
