@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tokenizers import CheckpointTokenizer as HfTokenizer
 from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer as HfTokenizer
 
 from starfill.checkpoint.tokenizer import CheckpointTokenizer
 

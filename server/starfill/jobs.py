@@ -154,8 +154,7 @@ class Engine(Protocol):
 
     def watch(self, on_trouble: OnTrouble) -> None:
         """on_trouble: called from any thread, with a sentence when jobs fail and the next ones would fail too, and with
-        None
-        when they work again. A local engine calls it once, when a GPU's memory runs out; its jobs go on, with less
+        None when they work again. A local engine calls it once, when a GPU's memory runs out; its jobs go on, with less
         memory.
         """
         ...

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tokenizers import CheckpointTokenizer as HfTokenizer
+from tokenizers import Tokenizer as HfTokenizer
 
 from starfill.assist.completion.token_healing import MAX_DROPPED, TokenIndex, allowed_after, drop
 from starfill.assist.prompts.detokenizer import Detokenizer

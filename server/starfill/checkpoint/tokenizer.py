@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from tokenizers import CheckpointTokenizer as HfTokenizer
+from tokenizers import Tokenizer as HfTokenizer
 
 from starfill.checkpoint.boundaries import boundaries
 from starfill.checkpoint.config import read_json

@@ -250,8 +250,7 @@ class Assistant:
 
     async def _next_request(self, document: Document, offset: int, state: DocumentState) -> FimRequest | None:
         """The request that the editor will send with the cursor at `offset`; None while one is running. The anchor of
-        the
-        last request is kept.
+        the last request is kept.
         """
         if self._requests.runs(document.uri) or self._closed:
             return None

@@ -139,8 +139,7 @@ def balanced(text: str, place: CursorContext) -> str:
 
 def without_rest_of_line(text: str, place: CursorContext) -> str:
     """Without the text that stands after the cursor on its line, at the end of the text, at the end of one of its
-    lines,
-    or inside.
+    lines, or inside.
     """
     rest = place.rest.rstrip()
     bare = rest.lstrip()

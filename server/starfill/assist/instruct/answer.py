@@ -56,8 +56,7 @@ def code_in(answer: str, language: str) -> str | None:
 
 def _text_in(answer: str, found: list[FencedBlock], language: str) -> str:
     """The text of an answer in a language of prose: its only block, or the first block that says this language, or all
-    of
-    it.
+    of it.
     """
     named = [block for block in found if block.language in _names(language)]
     if named:
@@ -68,8 +67,7 @@ def _text_in(answer: str, found: list[FencedBlock], language: str) -> str:
 
 def _ends_code(answer: str, block: FencedBlock, language: str) -> bool:
     """Whether the first fence ends code that stands before it (the prompt had opened the block), or only shows how to
-    use
-    that code.
+    use that code.
     """
     before = _without_chatter(answer[: block.start], language)
     if not before.strip():

@@ -79,8 +79,7 @@ def max_answer_tokens(placement: Placement, code: int) -> int:
 @dataclass(frozen=True, slots=True)
 class InstructionRequest:
     """What the model is asked. code: the text at `span`, which the question is about. draft: what the answer is likely
-    to
-    repeat.
+    to repeat.
     """
 
     instruction: Instruction

@@ -105,8 +105,7 @@ class Instructor:
 
     async def instruct(self, instruction: Instruction, on_text: OnText = _nothing) -> Outcome:
         """Carry out an instruction. Cancelling the task stops the model before its next token. Raises RequestError if
-        it
-        is refused.
+        it is refused.
 
         on_text: called on the event loop, now and then, with the answer so far and its number of tokens. The text
         starts again if a second sample is drawn.

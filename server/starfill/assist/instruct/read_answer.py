@@ -38,8 +38,7 @@ class Reading:
 
 def read(asked: InstructionRequest, answer: str, cut_off: bool) -> Reading:
     """Read an answer, and parse the document with it. Raises RequestError if it can't be used and a second sample would
-    be
-    no better.
+    be no better.
 
     cut_off: the token limit ended the answer.
     """

@@ -12,8 +12,7 @@ from starfill.code.indentation import indent_of, unit_of, with_spaces, with_tabs
 
 def reindented(lines: list[str], shown: Sequence[str], around: Sequence[str]) -> list[str]:
     """Indent with tabs or spaces, and with as many of them, as the lines that the model was shown; if those don't tell,
-    as
-    the lines around.
+    as the lines around.
 
     Lines that the model was shown stay as they are. The number of spaces changes only if the model was consistent.
     """

@@ -51,8 +51,7 @@ class AssistantProtocol(Protocol):
 
     def watch(self, on_trouble: OnTrouble) -> None:
         """on_trouble: called from any thread. With a sentence when a remote engine begins to fail, with None when it
-        works
-        again.
+        works again.
 
         Also with a sentence if a local engine goes on with less memory than before.
         """
