@@ -34,12 +34,12 @@ def compare(place: Place, size: Size, layout: Layout, work: Work, matrix: float)
     for nbytes in work.rooms:
         blank = Timed(f"ours, {nbytes / 2**20:.4g} MiB", size, {}, 0.0)
         try:
-            room = torch.empty(nbytes // place.dtype.itemsize, dtype=place.dtype, device=place.device)
+            buffer = torch.empty(nbytes // place.dtype.itemsize, dtype=place.dtype, device=place.device)
         except torch.OutOfMemoryError as error:
             found.append(replace(blank, why=sentence(error)))
             continue
         found.append(
-            _timed(place, blank, partial(dequantized_product.many_rows, linear, room=room), work.chunks, matrix)
+            _timed(place, blank, partial(dequantized_product.many_rows, linear, buffer=buffer), work.chunks, matrix)
         )
     return found
 

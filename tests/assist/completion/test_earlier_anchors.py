@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from assist.completion.test_fim_prompt import CODE, Typist, opened, setup
+from assist.completion.typist import CODE, Typist, opened, setup
 from starfill.assist.completion.fim_prompt import EARLIER
 from starfill.config.choices import Layout
 
