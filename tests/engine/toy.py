@@ -80,7 +80,7 @@ class Flat(Costs):
         return 1.0
 
 
-class StableActivation(Chances):
+class NeverLearning(Chances):
     """Learns nothing: what is proposed depends on the job alone."""
 
     def learn(self, agreeing: int, right: bool) -> None:
@@ -89,7 +89,7 @@ class StableActivation(Chances):
 
 def eager() -> Learned:
     """Whatever may be right is proposed, the same in each run."""
-    return Learned(Flat(), StableActivation(), StableActivation())
+    return Learned(Flat(), NeverLearning(), NeverLearning())
 
 
 class Gate:
